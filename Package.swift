@@ -1,0 +1,83 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// The floors of the house, lowest first. A target imports only targets of floors below its own.
+//
+// Every library is optimised in debug builds too: unoptimised numeric loops are 20–50 times slower,
+// and the tests are run in debug.
+let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+/// The same kernel sources are compiled once for each instruction set (see Sources/KernelContract).
+func kernelSettings(_ flags: [String], define: [String]) -> [SwiftSetting] {
+    let clang = flags.flatMap { ["-Xcc", $0] }
+    return define.map { .define($0) } + [.unsafeFlags(["-Ounchecked"] + clang)]
+}
+
+/// A library target with its tests in `Tests/<name>Tests`.
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = optimised) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies)
+}
+
+let package = Package(
+    name: "lowrank",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "lowrank", targets: ["lowrank"])],
+    targets: [
+        // Floor 0
+        library("MatrixCore"),
+        tests("MatrixCore"),
+
+        // Floor 1
+        library("Kernels", ["MatrixCore"]),
+        tests("Kernels", ["MatrixCore"]),
+
+        // Floor 2
+        library("LinearAlgebra", ["MatrixCore", "Kernels"]),
+        tests("LinearAlgebra", ["MatrixCore", "Kernels"]),
+        library("Safetensors", ["MatrixCore"]),
+        tests("Safetensors", ["MatrixCore"]),
+        library("CommandLineKit"),
+        tests("CommandLineKit"),
+
+        // Floor 3
+        library("CompressionCore", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors"]),
+        tests("CompressionCore", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors"]),
+        library("Checkpoints", ["MatrixCore", "Safetensors"]),
+        tests("Checkpoints", ["MatrixCore", "Safetensors"]),
+
+        // Floor 4
+        library("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+        tests("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+
+        // Floor 5
+        library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints"]),
+        tests("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints"]),
+        library("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
+        tests("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
+
+        // Floor 6
+        library(
+            "Jobs",
+            [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
+                "SVDCompression", "Models", "Planning",
+            ]
+        ),
+        tests("Jobs", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Planning"]),
+
+        // Floor 7
+        .executableTarget(
+            name: "lowrank",
+            dependencies: [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
+                "Models", "Planning", "Jobs",
+            ]
+        ),
+        .testTarget(name: "lowrankTests", dependencies: ["lowrank", "Safetensors", "MatrixCore"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
