@@ -22,7 +22,7 @@ import Testing
     #endif
 
     @Test(arguments: [
-        (1.0, 0x3F80), (1.00390625, 0x3F80), (1.01171875, 0x3F82), (-2.5, 0xC020), (3.4028235e38, 0x7F80), (1e-40, 0x0001),
+        (1.0, 0x3F80), (1.00390625, 0x3F80), (1.01171875, 0x3F82), (-2.5, 0xC020), (3.4028235e38, 0x7F80), (0x1.16c2p-133, 0x0001),
     ] as [(Float, UInt16)])
     func bfloat16RoundsToNearestEven(value: Float, pattern: UInt16) {
         #expect(BFloat16(value).bitPattern == pattern)
