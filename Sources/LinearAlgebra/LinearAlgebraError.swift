@@ -8,6 +8,8 @@ public enum LinearAlgebraError: Error, Equatable, Sendable {
     case notConverged(solver: String, iterations: Int)
     /// A Cholesky pivot is not positive: the leading block of `order` rows is not positive definite.
     case notPositiveDefinite(order: Int, pivot: Double)
+    /// The columns are numerically dependent and a unique solution was asked for.
+    case rankDeficient(rank: Int, needed: Int)
 }
 
 extension LinearAlgebraError: CustomStringConvertible {
@@ -21,6 +23,8 @@ extension LinearAlgebraError: CustomStringConvertible {
             "\(solver) did not converge within \(iterations) iterations"
         case .notPositiveDefinite(let order, let pivot):
             "the matrix is not positive definite: pivot \(order) is \(pivot)"
+        case .rankDeficient(let rank, let needed):
+            "the matrix has numerical rank \(rank) where \(needed) is needed"
         }
     }
 }

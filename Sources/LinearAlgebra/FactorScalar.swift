@@ -1,0 +1,245 @@
+import Kernels
+import MatrixCore
+
+/// The number types that factorisations are computed in: `Float` and `Double`.
+///
+/// A factorisation is written once for both. Whatever touches many numbers is a requirement of this protocol, so that
+/// it is compiled for the type even where the factorisation itself is not specialised; what remains generic is
+/// control flow and the few numbers of a leaf.
+public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
+    /// Norms of columns below this, in a matrix scaled to largest magnitude 1, cannot be normalised and count as 0.
+    static var negligibleNorm: Double { get }
+
+    /// c ← alpha · a · b + beta · c.
+    static func multiply(
+        _ a: MatrixView<Self>, _ b: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
+    /// c ← alpha · a · aᵀ + beta · c, both triangles.
+    static func multiplyByTranspose(_ a: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
+    /// x ← t⁻¹ · x.
+    static func solveTriangular(_ t: MatrixView<Self>, _ triangle: Triangle, into x: MutableMatrixView<Self>)
+
+    /// Σ x_i y_i in a fixed order.
+    static func dot(_ x: UnsafePointer<Self>, _ y: UnsafePointer<Self>, _ count: Int) -> Self
+    /// y ← y + alpha · x.
+    static func addScaled(_ x: UnsafePointer<Self>, by alpha: Self, to y: UnsafeMutablePointer<Self>, _ count: Int)
+    /// y ← alpha · x.
+    static func copyScaled(_ x: UnsafePointer<Self>, by alpha: Self, to y: UnsafeMutablePointer<Self>, _ count: Int)
+    /// Σ x_i², summed in Double in a fixed order.
+    static func sumOfSquares(_ x: UnsafePointer<Self>, _ count: Int) -> Double
+    /// The largest |a_ij|; NaN or ∞ if there is one.
+    static func largestMagnitude(_ a: MatrixView<Self>) -> Double
+    /// target ← scale · source, equal shapes, any strides; tiles are shared over the threads.
+    static func copy(_ source: MatrixView<Self>, scaledBy scale: Self, into target: MutableMatrixView<Self>)
+    /// target_i ← source[i · stride].
+    static func widen(_ source: UnsafePointer<Self>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int)
+}
+
+extension Double: FactorScalar {
+    // Squares of smaller norms leave the normal range of Double.
+    public static var negligibleNorm: Double { 0x1p-511 / 0x1p-52 }
+
+    public static func multiply(
+        _ a: MatrixView<Double>, _ b: MatrixView<Double>, into c: MutableMatrixView<Double>, alpha: Double, beta: Double
+    ) {
+        Kernels.multiply(MatrixOperand(a), MatrixOperand(b), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func multiplyByTranspose(
+        _ a: MatrixView<Double>, into c: MutableMatrixView<Double>, alpha: Double, beta: Double
+    ) {
+        Kernels.multiplyByTranspose(MatrixOperand(a), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func solveTriangular(
+        _ t: MatrixView<Double>, _ triangle: Triangle, into x: MutableMatrixView<Double>
+    ) {
+        Kernels.solveTriangular(t, triangle, into: x)
+    }
+
+    public static func dot(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ count: Int) -> Double {
+        VectorLoops.dot(x, y, count)
+    }
+
+    public static func addScaled(
+        _ x: UnsafePointer<Double>, by alpha: Double, to y: UnsafeMutablePointer<Double>, _ count: Int
+    ) {
+        VectorLoops.addScaled(x, by: alpha, to: y, count)
+    }
+
+    public static func copyScaled(
+        _ x: UnsafePointer<Double>, by alpha: Double, to y: UnsafeMutablePointer<Double>, _ count: Int
+    ) {
+        VectorLoops.copyScaled(x, by: alpha, to: y, count)
+    }
+
+    public static func sumOfSquares(_ x: UnsafePointer<Double>, _ count: Int) -> Double {
+        VectorLoops.dot(x, x, count)
+    }
+
+    public static func largestMagnitude(_ a: MatrixView<Double>) -> Double { VectorLoops.largestMagnitude(a) }
+
+    public static func copy(
+        _ source: MatrixView<Double>, scaledBy scale: Double, into target: MutableMatrixView<Double>
+    ) {
+        VectorLoops.copy(source, scaledBy: scale, into: target)
+    }
+
+    public static func widen(
+        _ source: UnsafePointer<Double>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int
+    ) {
+        for i in 0..<count { target[i] = source[i &* stride] }
+    }
+}
+
+extension Float: FactorScalar {
+    // 1 / norm would leave the normal range of Float; squares are summed in Double and are no limit.
+    public static var negligibleNorm: Double { 0x1p-126 / 0x1p-23 }
+
+    public static func multiply(
+        _ a: MatrixView<Float>, _ b: MatrixView<Float>, into c: MutableMatrixView<Float>, alpha: Float, beta: Float
+    ) {
+        Kernels.multiply(MatrixOperand(a), MatrixOperand(b), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func multiplyByTranspose(
+        _ a: MatrixView<Float>, into c: MutableMatrixView<Float>, alpha: Float, beta: Float
+    ) {
+        Kernels.multiplyByTranspose(MatrixOperand(a), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func solveTriangular(_ t: MatrixView<Float>, _ triangle: Triangle, into x: MutableMatrixView<Float>) {
+        Kernels.solveTriangular(t, triangle, into: x)
+    }
+
+    public static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Float {
+        VectorLoops.dot(x, y, count)
+    }
+
+    public static func addScaled(
+        _ x: UnsafePointer<Float>, by alpha: Float, to y: UnsafeMutablePointer<Float>, _ count: Int
+    ) {
+        VectorLoops.addScaled(x, by: alpha, to: y, count)
+    }
+
+    public static func copyScaled(
+        _ x: UnsafePointer<Float>, by alpha: Float, to y: UnsafeMutablePointer<Float>, _ count: Int
+    ) {
+        VectorLoops.copyScaled(x, by: alpha, to: y, count)
+    }
+
+    public static func sumOfSquares(_ x: UnsafePointer<Float>, _ count: Int) -> Double {
+        var partial = (0.0, 0.0, 0.0, 0.0)
+        let whole = count & ~3
+        var i = 0
+        while i < whole {
+            let a = Double(x[i]), b = Double(x[i &+ 1]), c = Double(x[i &+ 2]), d = Double(x[i &+ 3])
+            partial.0 += a * a
+            partial.1 += b * b
+            partial.2 += c * c
+            partial.3 += d * d
+            i &+= 4
+        }
+        while i < count {
+            partial.0 += Double(x[i]) * Double(x[i])
+            i &+= 1
+        }
+        return (partial.0 + partial.1) + (partial.2 + partial.3)
+    }
+
+    public static func largestMagnitude(_ a: MatrixView<Float>) -> Double { Double(VectorLoops.largestMagnitude(a)) }
+
+    public static func copy(_ source: MatrixView<Float>, scaledBy scale: Float, into target: MutableMatrixView<Float>) {
+        VectorLoops.copy(source, scaledBy: scale, into: target)
+    }
+
+    public static func widen(
+        _ source: UnsafePointer<Float>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int
+    ) {
+        for i in 0..<count { target[i] = Double(source[i &* stride]) }
+    }
+}
+
+/// The loops behind `FactorScalar`, inlined into the function of each type. In this file, because a debug build does
+/// not specialise across files.
+private enum VectorLoops {
+    /// Two registers' worth of partial sums, each over every 16th element, then one fixed tree.
+    @inline(__always)
+    static func dot<Element: FactorScalar>(
+        _ x: UnsafePointer<Element>, _ y: UnsafePointer<Element>, _ count: Int
+    ) -> Element {
+        let left = UnsafeRawPointer(x), right = UnsafeRawPointer(y)
+        let stride = MemoryLayout<Element>.stride
+        var first = SIMD8<Element>(repeating: 0), second = SIMD8<Element>(repeating: 0)
+        let whole = count & ~15
+        var i = 0
+        while i < whole {
+            let byte = i &* stride
+            let next = byte &+ 8 &* stride
+            first += left.loadUnaligned(fromByteOffset: byte, as: SIMD8<Element>.self)
+                * right.loadUnaligned(fromByteOffset: byte, as: SIMD8<Element>.self)
+            second += left.loadUnaligned(fromByteOffset: next, as: SIMD8<Element>.self)
+                * right.loadUnaligned(fromByteOffset: next, as: SIMD8<Element>.self)
+            i &+= 16
+        }
+        let eight = first + second
+        let four = eight.lowHalf + eight.highHalf
+        let two = four.lowHalf + four.highHalf
+        var sum = two[0] + two[1]
+        while i < count {
+            sum += x[i] * y[i]
+            i &+= 1
+        }
+        return sum
+    }
+
+    @inline(__always)
+    static func addScaled<Element: FactorScalar>(
+        _ x: UnsafePointer<Element>, by alpha: Element, to y: UnsafeMutablePointer<Element>, _ count: Int
+    ) {
+        for i in 0..<count { y[i] += alpha * x[i] }
+    }
+
+    @inline(__always)
+    static func copyScaled<Element: FactorScalar>(
+        _ x: UnsafePointer<Element>, by alpha: Element, to y: UnsafeMutablePointer<Element>, _ count: Int
+    ) {
+        for i in 0..<count { y[i] = alpha * x[i] }
+    }
+
+    /// NaN wins over everything that comes after it, so one pass answers both "how large" and "is it finite".
+    @inline(__always)
+    static func largestMagnitude<Element: FactorScalar>(_ a: MatrixView<Element>) -> Element {
+        var largest: Element = 0
+        for i in 0..<a.rows {
+            let row = a.base + i &* a.rowStride
+            for j in 0..<a.columns {
+                let magnitude = abs(row[j &* a.columnStride])
+                // Written so that a NaN on either side is kept.
+                largest = magnitude <= largest ? largest : (largest.isNaN ? largest : magnitude)
+            }
+        }
+        return largest
+    }
+
+    /// Square tiles keep both sides in cache when one of them is walked across its rows.
+    @inline(__always)
+    static func copy<Element: FactorScalar>(
+        _ source: MatrixView<Element>, scaledBy scale: Element, into target: MutableMatrixView<Element>
+    ) {
+        precondition(source.rows == target.rows && source.columns == target.columns, "shapes do not fit")
+        let tile = 32
+        parallelFor((source.rows + tile - 1) / tile) { piece in
+            let rows = piece * tile..<min(source.rows, (piece + 1) * tile)
+            var left = 0
+            while left < source.columns {
+                let right = min(source.columns, left + tile)
+                for i in rows {
+                    let from = source.base + i &* source.rowStride
+                    let to = target.base + i &* target.rowStride
+                    for j in left..<right { to[j &* target.columnStride] = scale * from[j &* source.columnStride] }
+                }
+                left = right
+            }
+        }
+    }
+}
