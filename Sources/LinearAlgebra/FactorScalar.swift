@@ -10,6 +10,10 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     /// Norms of columns below this, in a matrix scaled to largest magnitude 1, cannot be normalised and count as 0.
     static var negligibleNorm: Double { get }
 
+    /// The number, rounded to this type. `init(_:)` of the standard library is slow where it is not specialised.
+    static func from(_ value: Double) -> Self
+    static func double(_ value: Self) -> Double
+
     /// c ← alpha · a · b + beta · c.
     static func multiply(
         _ a: MatrixView<Self>, _ b: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
@@ -37,6 +41,9 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
 extension Double: FactorScalar {
     // Squares of smaller norms leave the normal range of Double.
     public static var negligibleNorm: Double { 0x1p-511 / 0x1p-52 }
+
+    public static func from(_ value: Double) -> Double { value }
+    public static func double(_ value: Double) -> Double { value }
 
     public static func multiply(
         _ a: MatrixView<Double>, _ b: MatrixView<Double>, into c: MutableMatrixView<Double>, alpha: Double, beta: Double
@@ -94,6 +101,9 @@ extension Double: FactorScalar {
 extension Float: FactorScalar {
     // 1 / norm would leave the normal range of Float; squares are summed in Double and are no limit.
     public static var negligibleNorm: Double { 0x1p-126 / 0x1p-23 }
+
+    public static func from(_ value: Double) -> Float { Float(value) }
+    public static func double(_ value: Float) -> Double { Double(value) }
 
     public static func multiply(
         _ a: MatrixView<Float>, _ b: MatrixView<Float>, into c: MutableMatrixView<Float>, alpha: Float, beta: Float
