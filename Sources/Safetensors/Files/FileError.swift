@@ -1,0 +1,30 @@
+import Foundation
+
+/// A system call on a file that failed.
+public struct FileError: Error, Equatable, Sendable {
+    public enum Operation: String, Sendable {
+        case open, read, map, create, write, sync, rename, remove, list
+    }
+
+    public let operation: Operation
+    public let path: String
+    /// `errno` of the call; 0 where the file ended before what was asked for.
+    public let code: Int32
+
+    public init(_ operation: Operation, _ path: String, code: Int32) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+    }
+
+    public var isMissingFile: Bool { code == ENOENT || code == ENOTDIR }
+    public var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }
+    public var isPermissionDenied: Bool { code == EACCES || code == EPERM || code == EROFS }
+}
+
+extension FileError: CustomStringConvertible {
+    public var description: String {
+        let reason = code == 0 ? "the file is shorter than it was" : String(cString: strerror(code))
+        return "\(path): cannot \(operation.rawValue): \(reason)"
+    }
+}
