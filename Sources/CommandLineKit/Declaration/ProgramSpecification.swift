@@ -1,0 +1,36 @@
+/// A program of several commands, with the options that all of them take.
+public struct ProgramSpecification: Sendable {
+    public let name: String
+    public let version: String
+    /// One line without a full stop.
+    public let summary: String
+    public let commands: [CommandSpecification]
+    /// Options of every command.
+    public let globals: OptionSection
+
+    public init(
+        _ name: String, version: String, summary: String, commands: [CommandSpecification],
+        globals: [any OptionDeclaration]
+    ) {
+        self.name = name
+        self.version = version
+        self.summary = summary
+        self.commands = commands
+        self.globals = OptionSection("Global options", globals + [Self.help, Self.versionFlag])
+    }
+
+    static let help = Flag("help", letter: "h", help: "Show this help and end")
+    static let versionFlag = Flag("version", help: "Show the version and end")
+
+    public func command(named name: String) -> CommandSpecification? {
+        commands.first { $0.name == name }
+    }
+}
+
+/// What a command line asks for.
+public enum Invocation: Sendable {
+    case version(ParsedArguments)
+    /// Help on one command, or on the program.
+    case help(CommandSpecification?, ParsedArguments)
+    case run(CommandSpecification, ParsedArguments)
+}

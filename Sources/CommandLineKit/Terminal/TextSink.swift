@@ -1,0 +1,68 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+import Synchronization
+
+/// Where text goes: a standard stream, or memory in tests.
+public protocol TextSink: Sendable {
+    /// Whether a person is watching, so that a line may be redrawn.
+    var isTerminal: Bool { get }
+    /// Width of the terminal in characters.
+    var columns: Int { get }
+    func write(_ text: String)
+}
+
+/// Standard output or standard error.
+public struct StandardStream: TextSink {
+    private let descriptor: Int32
+
+    public static let output = StandardStream(descriptor: 1)
+    public static let error = StandardStream(descriptor: 2)
+
+    public var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    public var columns: Int {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// Writes all of the text. A reader that has gone away is no error: the rest is dropped.
+    public func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while let base = rest.baseAddress, !rest.isEmpty {
+                let written = systemWrite(descriptor, base, rest.count)
+                if written > 0 {
+                    rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+                } else if errno != EINTR {
+                    return
+                }
+            }
+        }
+    }
+}
+
+/// `write` of the system, which the method of the same name hides.
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+    write(descriptor, bytes, count)
+}
+
+/// Text kept in memory.
+public final class TextCapture: TextSink {
+    public let isTerminal: Bool
+    public let columns: Int
+    private let content = Mutex("")
+
+    public init(isTerminal: Bool = false, columns: Int = 80) {
+        self.isTerminal = isTerminal
+        self.columns = columns
+    }
+
+    public var text: String { content.withLock { $0 } }
+
+    public func write(_ text: String) { content.withLock { $0 += text } }
+}

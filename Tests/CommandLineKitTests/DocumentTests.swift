@@ -1,0 +1,87 @@
+import CommandLineKit
+import Testing
+
+/// Help and completions made from the declarations.
+struct DocumentTests {
+    @Test func commandHelpIsComplete() {
+        #expect(
+            HelpText.text(for: Sample.compress, of: Sample.program) == """
+                Usage: sample compress CKPT -o OUT [options]
+
+                Compress a checkpoint.
+
+                Reads the model tensor by tensor and writes a folder of the same kind.
+
+                Arguments:
+                  CKPT                      folder of the model
+
+                Target:
+                      --keep F              Share of the parameters to keep
+                      --rank R              Rank of every matrix
+                      --target-size SIZE    Size of the whole output
+                      --target-params N     Parameters of the whole output
+
+                Work:
+                  -o, --output OUT          Folder to write (required)
+                      --method NAME         How to compress (one of svd, tucker, tt; default:
+                                            svd)
+                      --shift X             Any number
+                      --include REGEX       Modules to take (repeatable)
+                      --text FILE…          Texts to read
+                      --sizes N,…           Sizes to try
+
+                Global options:
+                      --threads N           Threads to use
+                      --seed N              Seed of every random number (default: 0)
+                  -q, --quiet               Errors only
+                  -h, --help                Show this help and end
+                      --version             Show the version and end
+
+                Examples:
+                  Keep six tenths:
+                    sample compress model -o small --keep 0.6
+
+                """)
+    }
+
+    @Test func programHelpListsCommands() {
+        #expect(
+            HelpText.text(for: Sample.program) == """
+                Usage: sample <command> [arguments]
+
+                A sample.
+
+                Commands:
+                  compress                  Compress a checkpoint
+                  stats merge               Join statistics
+                  show                      Show it
+
+                Global options:
+                      --threads N           Threads to use
+                      --seed N              Seed of every random number (default: 0)
+                  -q, --quiet               Errors only
+                  -h, --help                Show this help and end
+                      --version             Show the version and end
+
+                'sample help <command>' explains a command.
+
+                """)
+    }
+
+    @Test(arguments: [20, 40, 80])
+    func wrappedLinesFit(width: Int) {
+        let text = "The quick brown fox jumps over the lazy dog and does not stop.\n\nThen it sleeps."
+        let lines = Wrapping.lines(text, width: width)
+        #expect(lines.allSatisfy { $0.count <= width })
+        #expect(lines.joined(separator: " ").split(separator: " ") == text.split { $0 == " " || $0 == "\n" })
+    }
+
+    @Test(arguments: Shell.allCases)
+    func completionsNameEveryVisibleOption(shell: Shell) {
+        let script = Sample.program.completions(for: shell)
+        for name in ["compress", "stats", "merge", "keep", "target-size", "threads", "quiet", "version", "tucker"] {
+            #expect(script.contains(name), "\(name)")
+        }
+        #expect(!script.contains("secret"))
+    }
+}
