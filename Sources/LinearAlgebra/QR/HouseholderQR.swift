@@ -37,11 +37,7 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
     public let columns: Int
     /// R (k × n), zeros below the diagonal.
     public let r: DenseMatrix<Element>
-    /// Vᵀ (k × m).
-    let reflectors: DenseMatrix<Element>
-    /// The T factors one below the other (k × largest block).
-    let factors: DenseMatrix<Element>
-    let blockSize: Int
+    let q: OrthogonalFactor<Element>
 
     /// k, the smaller side.
     public var size: Int { min(rows, columns) }
@@ -53,7 +49,7 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
         let unblocked = options.method == .unblocked || (options.method == .automatic && size <= options.unblockedLimit)
         rows = a.rows
         columns = a.columns
-        blockSize = max(1, unblocked ? size : min(options.blockSize, size))
+        let blockSize = max(1, unblocked ? size : min(options.blockSize, size))
 
         var work = DenseMatrix<Element>(uninitializedRows: columns, columns: rows)  // Aᵀ
         var reflectors = DenseMatrix<Element>(uninitializedRows: size, columns: rows)
@@ -65,20 +61,21 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
             columns: transposed, reflectors: reflectors.mutableView(), scratch: scratch.base,
             leafWidth: max(1, options.leafWidth))
         let t = factors.mutableView()
-        if unblocked {
-            panel.factorLeaf(0..<size, updating: columns, t: t)
-        } else {
-            for start in stride(from: 0, to: size, by: blockSize) {
-                let range = start..<min(size, start + blockSize)
-                let blockT = t.block(rows: range, columns: 0..<range.count)
+        var ranges: [Range<Int>] = []
+        for start in stride(from: 0, to: size, by: blockSize) {
+            let range = start..<min(size, start + blockSize)
+            let blockT = t.block(rows: range, columns: 0..<range.count)
+            ranges.append(range)
+            if unblocked {
+                panel.factorLeaf(range, updating: columns, t: blockT)
+            } else {
                 panel.factor(range, t: blockT)
                 panel.block(range, t: blockT).apply(
                     transposed: true, to: transposed.transposed.columns(range.upperBound..<columns), scratch: scratch.base)
             }
         }
         r = Self.upperTrapezoid(of: transposed.readable, rows: size, scale: scale)
-        self.reflectors = reflectors
-        self.factors = factors
+        q = OrthogonalFactor(reflectors: reflectors, factors: factors, ranges: ranges)
     }
 
     /// Numbers of scratch beside the copies of A, for applying blocks and joining their T factors.
@@ -100,45 +97,13 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
     // MARK: - Q
 
     /// Q (m × k). Cost: 4mk² − 2k³ operations at most.
-    public func thinQ() -> DenseMatrix<Element> {
-        var q = DenseMatrix<Element>(rows: rows, columns: size)
-        let view = q.mutableView()
-        for i in 0..<size { view[i, i] = 1 }
-        let scratch = scratch(columns: size)
-        for block in blocks().reversed() {
-            // Columns before the block are still unit vectors above it: nothing to do there.
-            block.apply(transposed: false, to: view.columns(block.start..<size), scratch: scratch.base)
-        }
-        return q
-    }
+    public func thinQ() -> DenseMatrix<Element> { q.thin() }
 
     /// c ← Q c with the full Q (m × m), c (m × p).
-    public func applyQ(to c: MutableMatrixView<Element>) {
-        precondition(c.rows == rows, "c has \(c.rows) rows, Q has \(rows)")
-        let scratch = scratch(columns: c.columns)
-        for block in blocks().reversed() { block.apply(transposed: false, to: c, scratch: scratch.base) }
-    }
+    public func applyQ(to c: MutableMatrixView<Element>) { q.apply(transposed: false, to: c) }
 
     /// c ← Qᵀ c with the full Q (m × m), c (m × p); the first k rows are the coordinates in the columns of thin Q.
-    public func applyQTransposed(to c: MutableMatrixView<Element>) {
-        precondition(c.rows == rows, "c has \(c.rows) rows, Q has \(rows)")
-        let scratch = scratch(columns: c.columns)
-        for block in blocks() { block.apply(transposed: true, to: c, scratch: scratch.base) }
-    }
-
-    private func blocks() -> [BlockReflector<Element>] {
-        stride(from: 0, to: size, by: blockSize).map { start in
-            let range = start..<min(size, start + blockSize)
-            return BlockReflector(
-                start: start,
-                transposedV: reflectors.view.block(rows: range, columns: start..<rows),
-                t: factors.view.block(rows: range, columns: 0..<range.count))
-        }
-    }
-
-    private func scratch(columns: Int) -> AlignedBuffer<Element> {
-        AlignedBuffer(uninitializedCount: BlockReflector<Element>.scratchCount(size: blockSize, columns: columns))
-    }
+    public func applyQTransposed(to c: MutableMatrixView<Element>) { q.apply(transposed: true, to: c) }
 
     // MARK: - Evidence
 
