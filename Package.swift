@@ -7,11 +7,24 @@ import PackageDescription
 // and the tests are run in debug.
 let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
-/// The same kernel sources are compiled once for each instruction set (see Sources/KernelContract).
-func kernelSettings(_ flags: [String], define: [String]) -> [SwiftSetting] {
+/// The same kernel sources are compiled once for each instruction set (see Sources/KernelsBaseline). File by file, because
+/// whole modules are compiled in parts that see each other's private functions as weak symbols.
+func kernels(_ name: String, flags: [String] = [], defining symbols: [String] = []) -> Target {
+    let swift = ["-Ounchecked", "-no-whole-module-optimization"]
     let clang = flags.flatMap { ["-Xcc", $0] }
-    return define.map { .define($0) } + [.unsafeFlags(["-Ounchecked"] + clang)]
+    return library(name, ["KernelContract"], settings: symbols.map { .define($0) } + [.unsafeFlags(swift + clang)])
 }
+
+#if arch(x86_64)
+let vectorKernels = [
+    kernels("KernelsAVX2", flags: ["-mavx2", "-mfma", "-mf16c"], defining: ["FMA", "AVX2"]),
+    kernels(
+        "KernelsAVX512", flags: ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mf16c"],
+        defining: ["FMA", "AVX512"]),
+]
+#else
+let vectorKernels: [Target] = []
+#endif
 
 /// A library target with its tests in `Tests/<name>Tests`.
 func library(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = optimised) -> Target {
@@ -32,8 +45,13 @@ let package = Package(
         tests("MatrixCore"),
 
         // Floor 1
-        library("Kernels", ["MatrixCore"]),
-        tests("Kernels", ["MatrixCore"]),
+        library("KernelContract"),
+        kernels("KernelsBaseline"),
+        library(
+            "Kernels",
+            ["MatrixCore", "KernelContract", "KernelsBaseline"] + vectorKernels.map { .init(stringLiteral: $0.name) }
+        ),
+        tests("Kernels", ["MatrixCore", "KernelContract"]),
 
         // Floor 2
         library("LinearAlgebra", ["MatrixCore", "Kernels"]),
@@ -78,6 +96,6 @@ let package = Package(
             ]
         ),
         .testTarget(name: "lowrankTests", dependencies: ["lowrank", "Safetensors", "MatrixCore"]),
-    ],
+    ] + vectorKernels,
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,45 @@
+/// Every kernel of one instruction set.
+public struct KernelSet: Sendable {
+    /// The rectangle of c that a micro-kernel keeps in registers.
+    public struct Tile: Sendable {
+        /// Rows: the side whose elements are broadcast.
+        public var rows: Int
+        /// Columns: two vectors.
+        public var columns: Int
+
+        public init(rows: Int, columns: Int) {
+            self.rows = rows
+            self.columns = columns
+        }
+    }
+
+    /// The kernels that exist once for each type of the arithmetic.
+    public struct Arithmetic: Sendable {
+        public var tile: Tile
+        public var multiplyBlock: Kernel<BlockProduct>
+        /// Packs strips of `tile.rows`.
+        public var packRows: Kernel<StripPacking>
+        /// Packs strips of `tile.columns`.
+        public var packColumns: Kernel<StripPacking>
+
+        public init(
+            tile: Tile, multiplyBlock: Kernel<BlockProduct>, packRows: Kernel<StripPacking>,
+            packColumns: Kernel<StripPacking>
+        ) {
+            self.tile = tile
+            self.multiplyBlock = multiplyBlock
+            self.packRows = packRows
+            self.packColumns = packColumns
+        }
+    }
+
+    public var float32: Arithmetic
+    public var float64: Arithmetic
+    public var streams: StreamKernels
+
+    public init(float32: Arithmetic, float64: Arithmetic, streams: StreamKernels) {
+        self.float32 = float32
+        self.float64 = float64
+        self.streams = streams
+    }
+}

@@ -1,0 +1,39 @@
+import KernelContract
+import MatrixCore
+
+/// How a product is cut into blocks that fit the caches.
+///
+/// Roles: a strip of a (tile.rows × depth) stays in L1 while the strips of a block of b (depth × blockColumns) stream
+/// from L2 past it; the packed operands together stay in the last-level cache.
+struct Blocking {
+    /// Length of the sums done in registers. Long enough to hide the traffic of c, short enough that a strip of a fills
+    /// no more than half of L1.
+    var depth: Int
+    /// Columns of a block of b: depth × columns elements fill about three quarters of L2.
+    var blockColumns: Int
+    /// Rows of one piece of work; small enough to share evenly, large enough to fetch its block of b once.
+    var blockRows: Int
+    /// Rows of a, and columns of b, packed at a time: bounds the scratch memory.
+    var panel: Int
+}
+
+extension Blocking {
+    /// Tuned for 48 KiB of L1 and 1 MiB of L2 per core.
+    static func table(_ set: InstructionSet, _ type: ElementType) -> Blocking {
+        switch (set, type) {
+        case (.avx512, .float64): Blocking(depth: 256, blockColumns: 384, blockRows: 224, panel: 6144)
+        case (.avx512, _): Blocking(depth: 384, blockColumns: 512, blockRows: 224, panel: 6144)
+        case (_, .float64): Blocking(depth: 256, blockColumns: 256, blockRows: 192, panel: 6144)
+        case (_, _): Blocking(depth: 384, blockColumns: 384, blockRows: 192, panel: 6144)
+        }
+    }
+}
+
+/// Cuts 0 ..< count into pieces of nearly equal length, none longer than `limit`; lengths but the last are multiples of
+/// `unit`.
+func evenPieces(_ count: Int, limit: Int, unit: Int) -> [Range<Int>] {
+    guard count > 0 else { return [] }
+    let pieces = (count + limit - 1) / limit
+    let length = ((count + pieces - 1) / pieces + unit - 1) / unit * unit
+    return stride(from: 0, to: count, by: length).map { $0..<min($0 + length, count) }
+}

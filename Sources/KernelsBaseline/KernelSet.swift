@@ -1,0 +1,20 @@
+import KernelContract
+
+#if AVX512 || arch(arm64)
+private let tileRows = 14
+#else
+private let tileRows = 6
+#endif
+
+/// The kernels of the instruction set that this module is compiled for.
+public func kernelSet() -> KernelSet {
+    KernelSet(
+        float32: KernelSet.Arithmetic(
+            tile: KernelSet.Tile(rows: tileRows, columns: 2 * FloatVector.scalarCount),
+            multiplyBlock: multiplyBlock32, packRows: packRows32, packColumns: packColumns32),
+        float64: KernelSet.Arithmetic(
+            tile: KernelSet.Tile(rows: tileRows, columns: 2 * DoubleVector.scalarCount),
+            multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64),
+        streams: StreamKernels(
+            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite))
+}
