@@ -1,0 +1,133 @@
+import Kernels
+import MatrixCore
+
+/// QR of a tall panel P (m × b) in compact WY form: P = (I − V T Vᵀ) R.
+///
+/// V (m × b) is unit lower trapezoidal and written out with its ones and zeros, T (b × b) is upper triangular.
+/// Where m < b the surplus columns of V are zero and their reflectors the identity, so that every panel has b columns.
+///
+/// - Method: strips of eight columns, one register a row. One pass over a strip applies a reflector and gathers the
+///   inner products of the next; after each strip its eight reflectors update the columns to its right together.
+/// - Cost: 2 m b² flops; the panel stays in the second-level cache. No scratch beyond the panel's own buffers.
+/// - Source: Schreiber and Van Loan, "A storage-efficient WY representation", 1989 (compact WY); LAPACK `dgeqrt`.
+struct HouseholderPanel {
+    /// b, a multiple of eight.
+    let width: Int
+    /// P before and V after `factor` (rows × width), row-major without gaps.
+    let panel: AlignedBuffer<Double>
+    /// R (width × width), upper triangular; rows beyond m are zero.
+    let upper: AlignedBuffer<Double>
+    /// Factors τ of the reflectors I − τ v vᵀ.
+    let taus: AlignedBuffer<Double>
+    /// VᵀV (width × width), kept for T.
+    private let gram: AlignedBuffer<Double>
+    /// VᵀV and T of one strip (8 × 8 each).
+    private let stripFactors: AlignedBuffer<Double>
+
+    static let strip = 8
+
+    init(maximumRows: Int, width: Int) {
+        precondition(width % Self.strip == 0, "a panel is made of strips of eight columns")
+        self.width = width
+        panel = AlignedBuffer(count: maximumRows * width, repeating: 0)
+        upper = AlignedBuffer(count: width * width, repeating: 0)
+        taus = AlignedBuffer(count: width, repeating: 0)
+        gram = AlignedBuffer(count: width * width, repeating: 0)
+        stripFactors = AlignedBuffer(count: 2 * Self.strip * Self.strip, repeating: 0)
+    }
+
+    /// Bytes of the buffers of a panel.
+    static func scratchBytes(maximumRows: Int, width: Int) -> Int {
+        (maximumRows * width + 2 * width * width + width + 2 * strip * strip) * MemoryLayout<Double>.stride
+    }
+
+    /// V (rows × width) after `factor`.
+    func reflectors(rows: Int) -> MatrixView<Double> {
+        MatrixView(base: panel.base, rows: rows, columns: width, rowStride: width, owner: panel)
+    }
+
+    /// Factors the first `rows` rows of `panel` and writes T (width × width).
+    func factor(rows m: Int, triangularFactor t: MutableMatrixView<Double>) {
+        upper.base.update(repeating: 0, count: upper.count)
+        for first in stride(from: 0, to: width, by: Self.strip) {
+            factorStrip(first, rows: m)
+            splitTriangle(first, rows: m)
+            updateRight(of: first, rows: m)
+            moveRowsToUpper(first, rows: m)
+        }
+        let v = reflectors(rows: m)
+        let product = MutableMatrixView(base: gram.base, rows: width, columns: width, rowStride: width, owner: gram)
+        multiply(MatrixOperand(v.transposed), MatrixOperand(v), into: product)
+        CompactWY.triangularFactor(gram: product.readable, taus: taus.base, into: t)
+    }
+
+    /// Factors the eight columns from `first` on, rows from `first` on.
+    private func factorStrip(_ first: Int, rows m: Int) {
+        let p = panel.base + first
+        var scale = 0.0
+        var update = SIMD8<Double>.zero
+        for q in 0..<Self.strip {
+            let pivot = first + q
+            guard pivot < m else {
+                taus.base[pivot] = 0
+                continue
+            }
+            if q > 0 {
+                applyReflector(p + pivot * width, rows: 1, stride: width, column: q - 1, scale: scale, update: update)
+            }
+            let products = applyReflectorAndGather(
+                p + (pivot + 1) * width, rows: m - pivot - 1, stride: width, column: q, scale: scale, update: update)
+            var top = loadVector(p + pivot * width)
+            let reflector = Reflector(head: top[q], tailSquare: products[q])
+            taus.base[pivot] = reflector.tau
+            scale = reflector.scale
+            update = reflector.tau * (top + scale * products)
+            for l in 0...q { update[l] = 0 }
+            top -= update
+            top[q] = reflector.beta
+            storeVector(top, p + pivot * width)
+        }
+        let below = first + Self.strip
+        if below < m {
+            applyReflector(
+                p + below * width, rows: m - below, stride: width, column: Self.strip - 1, scale: scale, update: update)
+        }
+    }
+
+    /// Moves R of the strip's own columns out of the panel and writes the ones and zeros of V in its place.
+    private func splitTriangle(_ first: Int, rows m: Int) {
+        for i in first..<max(first, min(first + Self.strip, m)) {
+            for j in i..<(first + Self.strip) {
+                upper.base[i * width + j] = panel.base[i * width + j]
+                panel.base[i * width + j] = i == j ? 1 : 0
+            }
+        }
+    }
+
+    /// Applies the eight reflectors of the strip at `first`, transposed, to the columns to its right.
+    private func updateRight(of first: Int, rows m: Int) {
+        guard first + Self.strip < width, first < m else { return }
+        let v = panel.base + first * width + first
+        let gram = stripFactors.base
+        let t = stripFactors.base + Self.strip * Self.strip
+        stripProducts(v, v, rows: m - first, stride: width, into: gram)
+        let shape = (rows: Self.strip, columns: Self.strip)
+        CompactWY.triangularFactor(
+            gram: MatrixView(base: gram, rows: shape.rows, columns: shape.columns, rowStride: Self.strip),
+            taus: taus.base + first,
+            into: MutableMatrixView(base: t, rows: shape.rows, columns: shape.columns, rowStride: Self.strip))
+        for column in stride(from: Self.strip, to: width - first, by: Self.strip) {
+            updateStrip(v + column, reflectors: v, triangularFactor: t, rows: m - first, stride: width)
+        }
+    }
+
+    /// Moves R right of the strip's own columns out of the panel; V has zeros there.
+    private func moveRowsToUpper(_ first: Int, rows m: Int) {
+        for i in first..<max(first, min(first + Self.strip, m)) {
+            for j in (first + Self.strip)..<max(width, first + Self.strip) {
+                upper.base[i * width + j] = panel.base[i * width + j]
+                panel.base[i * width + j] = 0
+            }
+        }
+    }
+}
