@@ -29,4 +29,28 @@ public struct SymmetricEigen: Sendable {
     public var sweepsPerBlock = 64
 
     public init() {}
+
+    /// The eigenvalues, descending, and the vectors of the `count` largest.
+    ///
+    /// Only the lower triangle of A (n × n) is read.
+    /// - Throws: `shapeMismatch` if A is not square or has fewer than `count` rows, `nonFinite`, `notConverged`.
+    public func decompose(_ a: Matrix64, vectors count: Int) throws(LinearAlgebraError) -> SymmetricEigenResult {
+        guard count >= 0, count <= a.rows else {
+            throw .shapeMismatch(rows: a.rows, columns: a.columns, expected: "large enough for \(count) eigenvectors")
+        }
+        do {
+            return try decompose(a) { _ in count }
+        } catch let error as LinearAlgebraError {
+            throw error
+        } catch {
+            preconditionFailure("only the caller's closure throws other errors: \(error)")
+        }
+    }
+
+    /// The eigenvalues, descending, and as many vectors as `choosing` says when it sees them.
+    ///
+    /// Only the lower triangle of A (n × n) is read. The closure's answer is clamped to 0 … n; its errors pass through.
+    public func decompose(_ a: Matrix64, choosing: ([Double]) throws -> Int) throws -> SymmetricEigenResult {
+        try decompose(a, solver: ImplicitQLSolver(), choosing: choosing)
+    }
 }

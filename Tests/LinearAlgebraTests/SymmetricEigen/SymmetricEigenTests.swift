@@ -196,6 +196,19 @@ func eigenErrors(_ a: Matrix64, _ result: SymmetricEigenResult) -> (residual: Do
         }
     }
 
+    @Test func theCallerMayChooseTheVectorsFromTheSpectrum() throws {
+        let values = SymmetricMatrices.spectra(30)[1].values
+        let a = SymmetricMatrices.withSpectrum(values)
+        let result = try SymmetricEigen().decompose(a) { $0.prefix { $0 > 0.05 }.count }
+        #expect(result.vectors.columns == values.count { $0 > 0.05 })
+        let errors = eigenErrors(a, result)
+        #expect(max(errors.residual, errors.orthogonality) <= Self.tolerance(30))
+        #expect(throws: LinearAlgebraError.self) { try SymmetricEigen().decompose(a, vectors: 31) }
+        #expect(throws: CancellationError.self) {
+            try SymmetricEigen().decompose(a) { _ in throw CancellationError() }
+        }
+    }
+
     @Test func theEvidenceNamesRouteAndStages() throws {
         let a = SymmetricMatrices.random(40)
         let one = try EigenRoute.all[1].decompose(a, vectors: 3).evidence
