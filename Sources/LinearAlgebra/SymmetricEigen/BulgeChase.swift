@@ -152,7 +152,7 @@ private struct ChaseStep {
     private func makeReflector(_ v: UnsafeMutablePointer<Double>, count: Int) -> (tau: Double, beta: Double) {
         var square = 0.0
         for i in 1..<max(1, count) { square += v[i] * v[i] }
-        let reflector = Reflector(head: v[0], tailSquare: square)
+        let reflector = ReflectorFactors(head: v[0], tailSquare: square)
         for i in 1..<max(1, count) { v[i] *= reflector.scale }
         v[0] = 1
         return (reflector.tau, reflector.beta)

@@ -78,7 +78,7 @@ struct HouseholderPanel {
             let products = applyReflectorAndGather(
                 p + (pivot + 1) * width, rows: m - pivot - 1, stride: width, column: q, scale: scale, update: update)
             var top = loadVector(p + pivot * width)
-            let reflector = Reflector(head: top[q], tailSquare: products[q])
+            let reflector = ReflectorFactors(head: top[q], tailSquare: products[q])
             taus.base[pivot] = reflector.tau
             scale = reflector.scale
             update = reflector.tau * (top + scale * products)

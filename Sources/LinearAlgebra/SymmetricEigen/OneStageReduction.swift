@@ -23,7 +23,7 @@ struct OneStageReduction {
         for k in 0..<taus.rows {
             let v = a.base + k * a.rowStride + k + 1
             let count = n - k - 1
-            let reflector = Reflector(head: v[0], tailSquare: dotProduct(v + 1, v + 1, count - 1))
+            let reflector = ReflectorFactors(head: v[0], tailSquare: dotProduct(v + 1, v + 1, count - 1))
             for i in 1..<count { v[i] *= reflector.scale }
             v[0] = 1
             taus[k, 0] = reflector.tau

@@ -1,9 +1,9 @@
-/// One Householder reflector H = I − τ v vᵀ with v₀ = 1 that maps x to β e₀.
+/// The numbers of one Householder reflector H = I − τ v vᵀ with v₀ = 1 that maps x to β e₀.
 ///
 /// - Source: LAPACK `dlarfg`.
 /// - Departure: a tail whose square is below `negligibleSquare` is taken as zero (τ = 0), so nothing needs rescaling.
 ///   Callers scale their matrix to a largest element near 1; what is dropped is then far below rounding.
-struct Reflector {
+struct ReflectorFactors {
     /// Tail squares below this are taken as zero.
     static let negligibleSquare = 1e-280
 
