@@ -163,7 +163,8 @@ def save_tokenizer(tokenizer, folder):
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     config = {**json.loads(path.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}
-    config.pop("backend", None)
+    for key in ("backend", "is_local", "local_files_only"):
+        config.pop(key, None)
     path.write_text(json.dumps(config, indent=2) + "\n")
     specials = {key: tokenizer.special_tokens_map[key] for key in ("bos_token", "eos_token")}
     (folder / "special_tokens_map.json").write_text(json.dumps(specials, indent=2) + "\n")
