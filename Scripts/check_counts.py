@@ -38,6 +38,8 @@ class Tensor:
 
 
 def header(path):
+    if not path.exists():
+        raise SystemExit(f"{path}: no such file")
     with open(path, "rb") as file:
         length = struct.unpack("<Q", file.read(8))[0]
         entries = json.loads(file.read(length))
