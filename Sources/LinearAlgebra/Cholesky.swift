@@ -40,7 +40,7 @@ public struct Cholesky: Sendable {
         guard g.rows == g.columns else {
             throw .shapeMismatch(rows: g.rows, columns: g.columns, expected: "square")
         }
-        if let place = firstNonFinite(MatrixOperand(g)) { throw .nonFinite(row: place.row, column: place.column) }
+        try requireFinite(g.view)
         let size = g.rows
         let meanDiagonal = (0..<size).reduce(0) { $0 + g[$1, $1] } / Double(max(size, 1))
         let diagonal = (0..<size).map { g[$0, $0] }

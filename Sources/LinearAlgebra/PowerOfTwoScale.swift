@@ -1,4 +1,10 @@
+import Kernels
 import MatrixCore
+
+/// - Throws: `nonFinite` with the first NaN or infinity, row by row.
+func requireFinite<Element: MatrixElement>(_ a: MatrixView<Element>) throws(LinearAlgebraError) {
+    if let place = firstNonFinite(MatrixOperand(a)) { throw .nonFinite(row: place.row, column: place.column) }
+}
 
 /// The power of two that brings the largest magnitude of a matrix to [1, 2), and back. Scaling by it is exact, apart
 /// from entries that leave the range of the type because they are that much smaller than the largest.
@@ -9,7 +15,7 @@ struct PowerOfTwoScale<Element: FactorScalar>: Sendable {
     /// - Throws: `nonFinite`.
     init(of a: MatrixView<Element>) throws(LinearAlgebraError) {
         let largest = Element.largestMagnitude(a)
-        guard largest.isFinite else { throw Self.nonFinite(in: a) }
+        if !largest.isFinite { try requireFinite(a) }
         // Factors must be numbers of the type themselves: subnormal inputs are scaled as far as that goes.
         let limit = Element.elementType == .float32 ? 126 : 1022
         exponent = largest == 0 ? 0 : max(-limit, min(limit, Int(largest.exponent)))
@@ -17,11 +23,4 @@ struct PowerOfTwoScale<Element: FactorScalar>: Sendable {
 
     func factor() -> Element { Element(sign: .plus, exponent: Element.Exponent(-exponent), significand: 1) }
     func inverse() -> Element { Element(sign: .plus, exponent: Element.Exponent(exponent), significand: 1) }
-
-    private static func nonFinite(in a: MatrixView<Element>) -> LinearAlgebraError {
-        for i in 0..<a.rows {
-            for j in 0..<a.columns where !a[i, j].isFinite { return .nonFinite(row: i, column: j) }
-        }
-        preconditionFailure("a matrix without NaN or infinity has a finite largest magnitude")
-    }
 }
