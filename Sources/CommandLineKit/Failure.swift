@@ -1,7 +1,7 @@
 /// Why a run ended without doing its work: one message, one exit code.
 ///
-/// A message says what, expected and found, and what to do. The file and the tensor are given apart, so that scripts find
-/// them; `sentence` puts them in front.
+/// A message says what, expected and found, and what to do. The file and the tensor are given apart, so that scripts
+/// find them; `sentence` puts them in front.
 public struct Failure: Error, Sendable, Equatable {
     public var code: ExitCode
     public var message: String

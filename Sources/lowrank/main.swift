@@ -1,1 +1,3 @@
-print("lowrank")
+import Foundation
+
+exit(Program.run(Array(CommandLine.arguments.dropFirst())).rawValue)

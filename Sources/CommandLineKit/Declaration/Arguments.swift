@@ -5,6 +5,7 @@ public struct ArgumentSpecification: Sendable {
         case one
         case optional
         case oneOrMore
+        case any
     }
 
     public let count: Count
@@ -19,6 +20,7 @@ public struct ArgumentSpecification: Sendable {
         case .one: name
         case .optional: "[\(name)]"
         case .oneOrMore: "\(name)…"
+        case .any: "[\(name)…]"
         }
     }
 }
@@ -46,11 +48,11 @@ public struct OptionalArgument<Value: Sendable>: ArgumentDeclaration {
     }
 }
 
-/// `PART…`: one word or more; must be the last argument.
+/// `PART…`: one word or more, or `[PART…]`: any number; must be the last argument.
 public struct ArgumentList<Value: Sendable>: ArgumentDeclaration {
     public let specification: ArgumentSpecification
 
-    public init(_ format: ValueFormat<Value>, help: String) {
-        specification = ArgumentSpecification(count: .oneOrMore, help: help, value: .init(format))
+    public init(_ format: ValueFormat<Value>, mayBeEmpty: Bool = false, help: String) {
+        specification = ArgumentSpecification(count: mayBeEmpty ? .any : .oneOrMore, help: help, value: .init(format))
     }
 }

@@ -29,6 +29,8 @@ public enum ValueCompletion: Sendable, Equatable {
     case files
     case folders
     case choices([String])
+    /// The commands of the program.
+    case commands
 }
 
 extension ValueFormat where Value == String {
@@ -43,11 +45,16 @@ extension ValueFormat where Value == String {
     /// The path of a folder; that it exists is for the command to see.
     public static func folder(_ placeholder: String) -> ValueFormat { path(placeholder, .folders) }
 
+    /// The name of a command, or a word of it.
+    public static func command() -> ValueFormat {
+        ValueFormat("COMMAND", expectation: "a command", completion: .commands, parse: { $0 })
+    }
+
     /// One of a few words.
     public static func word(_ words: [String], placeholder: String? = nil) -> ValueFormat {
         ValueFormat(
-            placeholder ?? words.joined(separator: "|"), expectation: enumeration(of: words), completion: .choices(words),
-            parse: { words.contains($0) ? $0 : nil })
+            placeholder ?? words.joined(separator: "|"), expectation: enumeration(of: words),
+            completion: .choices(words), parse: { words.contains($0) ? $0 : nil })
     }
 
     private static func path(_ placeholder: String, _ completion: ValueCompletion) -> ValueFormat {

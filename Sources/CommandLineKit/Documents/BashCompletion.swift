@@ -36,7 +36,8 @@ struct BashCompletion {
 
     private func wordsCase(of family: CommandFamily) -> String {
         let options = (family.options + program.visibleGlobals).map(\.spelling).joined(separator: " ")
-        return "\(family.word)) options=\"\(options)\" followers=\"\(family.followers.joined(separator: " "))\" ;;"
+        let followers = program.followers(of: family).joined(separator: " ")
+        return "\(family.word)) options=\"\(options)\" followers=\"\(followers)\" ;;"
     }
 
     private func valueCases(of family: CommandFamily) -> [String] {

@@ -10,9 +10,8 @@ struct FishCompletion {
         for family in program.families {
             let seen = "\(start) -n '__fish_seen_subcommand_from \(family.word)'"
             lines += family.options.map { seen + rules(of: $0) }
-            if !family.followers.isEmpty {
-                lines.append("\(seen) -f -a \(quoted(family.followers.joined(separator: " ")))")
-            }
+            let followers = program.followers(of: family)
+            if !followers.isEmpty { lines.append("\(seen) -f -a \(quoted(followers.joined(separator: " ")))") }
         }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -24,7 +23,7 @@ struct FishCompletion {
         case (.flag, _): break
         case (_, .choices(let choices)): words += " -x -a \(quoted(choices.joined(separator: " ")))"
         case (_, .files), (_, .folders): words += " -r -F"
-        case (_, .nothing): words += " -x"
+        case (_, .nothing), (_, .commands): words += " -x"
         }
         return words + " -d \(quoted(option.help))"
     }

@@ -4,6 +4,16 @@ public enum HelpText {
     /// Where the explanation of an option or argument begins.
     private static let column = 28
 
+    /// Help on one command, or on the program.
+    public static func text(for command: CommandSpecification?, of program: ProgramSpecification) -> String {
+        command.map { text(for: $0, of: program) } ?? text(for: program)
+    }
+
+    /// The same as a JSON document: `{"command":…,"help":…}`.
+    public static func json(for command: CommandSpecification?, of program: ProgramSpecification) -> String {
+        JSONText.object(["command": command?.name ?? "", "help": text(for: command, of: program)])
+    }
+
     /// Help on one command.
     public static func text(for command: CommandSpecification, of program: ProgramSpecification) -> String {
         var blocks = [usage(of: command, program)]
@@ -14,7 +24,8 @@ public enum HelpText {
         }
         blocks += (command.sections + [program.globals]).compactMap { section in
             let options = section.options.filter { !$0.isHidden }
-            return options.isEmpty ? nil : ["\(section.title):"] + options.flatMap { entry("  " + $0.usage, help(of: $0)) }
+            if options.isEmpty { return nil }
+            return ["\(section.title):"] + options.flatMap { entry("  " + $0.usage, help(of: $0)) }
         }
         if !command.examples.isEmpty {
             blocks.append(["Examples:"] + command.examples.flatMap(lines))
@@ -47,8 +58,9 @@ public enum HelpText {
     /// The help of an option with what the declaration adds: repetition, default, the words allowed.
     private static func help(of option: OptionSpecification) -> String {
         var notes: [String] = []
-        if case .choices(let words) = option.value.completion, option.value.placeholder != words.joined(separator: "|") {
-            notes.append("one of " + words.joined(separator: ", "))
+        if case .choices(let words) = option.value.completion {
+            let list = words.joined(separator: "|")
+            if option.value.placeholder != list { notes.append("one of " + words.joined(separator: ", ")) }
         }
         if option.isRequired { notes.append("required") }
         if option.arity == .repeatable { notes.append("repeatable") }

@@ -30,6 +30,19 @@ extension ProgramSpecification {
     }
 
     var visibleGlobals: [OptionSpecification] { globals.options.filter { !$0.isHidden } }
+
+    /// Words known in advance that may follow: second words of names, and arguments that are choices.
+    func followers(of family: CommandFamily) -> [String] {
+        let second = family.commands.filter { $0.name != family.word }
+            .map { String($0.name.dropFirst(family.word.count + 1)) }
+        return family.commands.flatMap(\.arguments).reduce(into: second) { words, argument in
+            switch argument.value.completion {
+            case .choices(let choices): words += choices
+            case .commands: words += families.map(\.word)
+            case .nothing, .files, .folders: break
+            }
+        }
+    }
 }
 
 /// A command, or several that share their first word and complete together: `stats show` and `stats merge`.
@@ -43,14 +56,6 @@ struct CommandFamily {
     var options: [OptionSpecification] {
         var seen = Set<String>()
         return commands.flatMap(\.options).filter { !$0.isHidden && seen.insert($0.name).inserted }
-    }
-
-    /// Words known in advance that may follow: second words of names, and arguments that are choices.
-    var followers: [String] {
-        let second = commands.filter { $0.name != word }.map { String($0.name.dropFirst(word.count + 1)) }
-        return commands.flatMap(\.arguments).reduce(into: second) { words, argument in
-            if case .choices(let choices) = argument.value.completion { words += choices }
-        }
     }
 }
 

@@ -34,10 +34,10 @@ struct ZshCompletion {
 
     private func positional(_ family: CommandFamily) -> [String] {
         if family.commands.count > 1 || family.commands[0].name != family.word {
-            return ["1:command:(\(family.followers.joined(separator: " ")))", "*:file:_files"]
+            return ["1:command:(\(program.followers(of: family).joined(separator: " ")))", "*:file:_files"]
         }
         return family.commands[0].arguments.enumerated().map { index, argument in
-            let place = argument.count == .oneOrMore ? "*" : "\(index + 1)"
+            let place = argument.count == .oneOrMore || argument.count == .any ? "*" : "\(index + 1)"
             return "\(place):\(argument.name):\(action(argument.value.completion))"
         }
     }
@@ -57,6 +57,7 @@ struct ZshCompletion {
         case .files: "_files"
         case .folders: "_files -/"
         case .choices(let words): "(\(words.joined(separator: " ")))"
+        case .commands: "(\(program.families.map(\.word).joined(separator: " ")))"
         }
     }
 

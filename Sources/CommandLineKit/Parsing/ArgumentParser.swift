@@ -1,8 +1,8 @@
 /// Reads the words of a command line by the rules of GNU getopt_long, without abbreviations.
 ///
-/// Options and arguments may be mixed. `--name value`, `--name=value`, `-o value` and `-ovalue` give a value; `--` ends the
-/// options; `-` and negative numbers are arguments and values. A variadic option takes all words up to the next option.
-/// An option that is not repeatable may be given once: two different budgets in one line are a mistake, not a choice.
+/// Options and arguments may be mixed. `--name value`, `--name=value`, `-o value` and `-ovalue` give a value; `--` ends
+/// the options; `-` and negative numbers are arguments and values. A variadic option takes all words up to the next
+/// option. An option that is not repeatable may be given once: two different budgets in one line are a mistake, not a choice.
 struct ArgumentParser {
     /// The words not read yet.
     private var words: ArraySlice<String>
@@ -40,12 +40,12 @@ struct ArgumentParser {
     }
 
     /// Distributes the arguments and checks that the line is complete and free of contradiction.
-    mutating func finish(_ command: CommandSpecification) throws(UsageError) {
+    mutating func finish(_ command: CommandSpecification, globalExclusions: [Exclusion]) throws(UsageError) {
         try assignArguments()
         for option in command.options where option.isRequired && !parsed.isGiven(option) {
             throw .missingOption(usage: "\(option.shortestUsage)", help: option.help)
         }
-        for exclusion in command.exclusions {
+        for exclusion in command.exclusions + globalExclusions {
             let given = exclusion.options.filter(parsed.isGiven).map(\.spelling)
             if given.count > 1 { throw .conflict(choice: exclusion.choice, given: given) }
             if given.isEmpty && exclusion.isRequired {
@@ -115,11 +115,11 @@ struct ArgumentParser {
         var rest = positional[...]
         for argument in arguments {
             guard let word = rest.popFirst() else {
-                if argument.count == .optional { continue }
+                if argument.count == .optional || argument.count == .any { continue }
                 throw .missingArgument(argument.name, help: argument.help, takenBy: lastVariadic)
             }
             parsed.add(try Self.check(word, argument.value, place: argument.name), for: argument)
-            while argument.count == .oneOrMore, let word = rest.popFirst() {
+            while argument.count == .oneOrMore || argument.count == .any, let word = rest.popFirst() {
                 parsed.add(try Self.check(word, argument.value, place: argument.name), for: argument)
             }
         }

@@ -19,7 +19,7 @@ extension ProgramSpecification {
         }
         var parser = ArgumentParser(rest, for: command, globals: globals)
         try parser.parseWords()
-        try parser.finish(command)
+        try parser.finish(command, globalExclusions: exclusions)
         return .run(command, parser.parsed)
     }
 

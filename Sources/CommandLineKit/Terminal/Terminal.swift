@@ -19,8 +19,8 @@ public struct TerminalSettings: Sendable {
 
 /// The two streams of a program: results on standard output, everything else on standard error.
 ///
-/// Progress is a bar with rate and time left where standard error is a terminal, a plain line now and then where it is not,
-/// and nothing with `--quiet`.
+/// Progress is a bar with rate and time left where standard error is a terminal, a plain line now and then where it is
+/// not, and nothing with `--quiet`.
 public final class Terminal: ProgressReporter {
     /// Seconds between two drawings of a bar, and between two plain lines.
     private static let barInterval = 0.1, lineInterval = 10.0

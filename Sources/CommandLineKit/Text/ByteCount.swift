@@ -5,7 +5,8 @@ public enum ByteCount {
         ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
     ]
 
-    /// `4.5GB` is 4 500 000 000, `800MiB` is 800 · 2²⁰, `123` and `123B` are bytes; in any case, with or without a space.
+    /// `4.5GB` is 4 500 000 000, `800MiB` is 800 · 2²⁰, `123` and `123B` are bytes; in any letter case, with a space
+    /// or without.
     ///
     /// A bare `4G` is refused: half of the world's tools read it as 10⁹ and half as 2³⁰.
     /// - Returns: Whole bytes, rounded down, computed without floating point; nil if the text is not a size.

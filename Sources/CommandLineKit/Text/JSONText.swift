@@ -1,5 +1,10 @@
-/// The little JSON this floor writes: strings in quotes.
-enum JSONText {
+/// The little JSON that this floor writes: strings in quotes, and objects of them.
+public enum JSONText {
+    /// `{"key":"text",…}` in the order given.
+    public static func object(_ fields: KeyValuePairs<String, String>) -> String {
+        "{" + fields.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ",") + "}"
+    }
+
     static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {

@@ -15,8 +15,8 @@ public enum NearestName {
     /// Edits (insert, delete, replace, swap neighbours) that turn one text into the other.
     ///
     /// - Cost: O(a · b) time, three rows of memory.
-    /// - Source: optimal string alignment, after Damerau, "A technique for computer detection and correction of spelling
-    ///   errors", CACM 1964.
+    /// - Source: optimal string alignment, after Damerau, "A technique for computer detection and correction of
+    ///   spelling errors", CACM 1964.
     static func distance(_ a: String, _ b: String) -> Int {
         let a = Array(a), b = Array(b)
         var beforeLast = [Int](repeating: 0, count: b.count + 1)

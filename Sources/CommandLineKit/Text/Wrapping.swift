@@ -1,6 +1,6 @@
 /// Text set in lines.
 public enum Wrapping {
-    /// Breaks at spaces so that no line is wider than `width`, unless a single word is; keeps the line breaks of `text`.
+    /// Breaks at spaces so that no line is wider than `width`, unless a single word is; keeps the line breaks it finds.
     public static func lines(_ text: String, width: Int) -> [String] {
         text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { paragraph -> [String] in
             var lines: [String] = []

@@ -1,0 +1,45 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+import Synchronization
+
+/// The wish of a user or a batch system that a job stops; jobs look at it between two units of work.
+///
+///     for group in groups {
+///         try interruption.check()
+///         …
+///     }
+public struct Interruption: Sendable {
+    private let isAsked: @Sendable () -> Bool
+
+    /// - Parameter isAsked: Whether to stop; asked between units, from any thread.
+    public init(_ isAsked: @escaping @Sendable () -> Bool) { self.isAsked = isAsked }
+
+    /// For jobs that nothing stops.
+    public static let never = Interruption { false }
+
+    /// SIGINT and SIGTERM: the first asks to stop, the second ends the process at once with 130. To be installed once.
+    public static func bySignals() -> Interruption {
+        // Made before a signal can come: a first use inside the handler would run its initialiser there.
+        _ = received.load(ordering: .relaxed)
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { _ in
+                // Only calls that are allowed in a signal handler.
+                if received.wrappingAdd(1, ordering: .relaxed).oldValue > 0 { _exit(130) }
+            }
+        }
+        return Interruption { received.load(ordering: .relaxed) > 0 }
+    }
+
+    public var isRequested: Bool { isAsked() }
+
+    /// - Throws: `JobError.interrupted` if a stop is asked for.
+    public func check() throws(JobError) {
+        if isAsked() { throw .interrupted(kept: nil) }
+    }
+}
+
+/// Signals received by this process; outside of the type, because a signal handler may capture nothing.
+private let received = Atomic<Int>(0)

@@ -1,0 +1,31 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+import CommandLineKit
+
+/// What the process has used, for reports.
+public enum ResourceUse {
+    /// The most memory that was resident at one time, in bytes; mapped pages count while they are resident.
+    public static var peakResidentBytes: Int {
+        var usage = rusage()
+        #if canImport(Glibc)
+        let unit = 1024  // Linux counts kibibytes.
+        guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+        #else
+        let unit = 1
+        guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
+        #endif
+        return Int(usage.ru_maxrss) * unit
+    }
+}
+
+/// Seconds since it was made, by a clock that never goes back.
+public struct Stopwatch: Sendable {
+    private let start = Terminal.steadySeconds()
+
+    public init() {}
+
+    public var seconds: Double { Terminal.steadySeconds() - start }
+}
