@@ -75,15 +75,17 @@ struct JSONTests {
         #expect(error?.offset == 1)
     }
 
-    @Test("validation agrees with the standard library on every sequence of lead and second byte")
+    @Test("validation agrees with the standard library on every lead byte and every edge of the second")
     func validatesUTF8() {
         var disagreements: [[UInt8]] = []
         for lead in UInt8.min...UInt8.max {
-            for second in UInt8.min...UInt8.max {
+            for second in [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff] as [UInt8] {
                 for tail in [[], [0x80], [0x80, 0x80], [0xc0], [0x41]] as [[UInt8]] {
                     let bytes = [0x61, lead, second] + tail
                     let expected = String(validating: bytes, as: UTF8.self) != nil
-                    if bytes.withUnsafeBytes({ firstInvalidUTF8(in: $0) == nil }) != expected { disagreements.append(bytes) }
+                    if bytes.withUnsafeBytes({ firstInvalidUTF8(in: $0) == nil }) != expected {
+                        disagreements.append(bytes)
+                    }
                 }
             }
         }
@@ -127,7 +129,8 @@ struct JSONTests {
             ("9223372036854775808", nil, 9223372036854775808.0),
             ("-9223372036854775808", Int.min, -9223372036854775808.0),
             ("9007199254740993", 9_007_199_254_740_993, 9007199254740992.0),
-            ("1.0", nil, 1), ("1e3", nil, 1000), ("1E+2", nil, 100), ("-0", 0, 0), ("0.10", nil, 0.1), ("1e999", nil, nil),
+            ("1.0", nil, 1), ("1e3", nil, 1000), ("1E+2", nil, 100), ("-0", 0, 0), ("0.10", nil, 0.1),
+            ("1e999", nil, nil),
         ] as [(String, Int?, Double?)])
     func keepsNumbers(text: String, int: Int?, double: Double?) throws {
         let json = try JSON.parse(text)
@@ -223,7 +226,8 @@ struct JSONTests {
         arguments: [
             "tokenizers/bert-base-uncased.tokenizer.json", "tokenizers/gpt2.tokenizer.json",
             "tokenizers/llama-2.tokenizer.json", "tokenizers/pythia-gptneox.tokenizer.json",
-            "tokenizers/qwen3.added_tokens.json", "tokenizers/qwen3.tokenizer_config.json", "tokenizers/qwen3.vocab.json",
+            "tokenizers/qwen3.added_tokens.json", "tokenizers/qwen3.tokenizer_config.json",
+            "tokenizers/qwen3.vocab.json",
             "configs/bert-base-uncased.json", "configs/llama-2-7b.json", "configs/mixtral-8x7b.json",
             "configs/pythia-410m.json", "configs/qwen-7b-v1.model.safetensors.index.json", "configs/qwen3-8b.json",
             "stories260K/config.json", "stories260K/tokenizer.json", "stories260K/tokenizer_config.json",

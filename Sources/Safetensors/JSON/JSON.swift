@@ -11,8 +11,7 @@
 /// let text = config.text(pretty: true)
 /// ```
 ///
-/// Strings and keys are compared by their UTF-8 bytes. `String` itself compares by canonical equivalence and so calls
-/// a precomposed and a decomposed "é" equal; vocabularies hold both as different tokens.
+/// Strings and keys are compared by their UTF-8 bytes (see `UTF8Key`).
 public enum JSON: Sendable {
     case null
     case bool(Bool)
@@ -93,7 +92,8 @@ extension JSON {
 }
 
 extension JSON: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
-    ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+    ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByArrayLiteral,
+    ExpressibleByDictionaryLiteral
 {
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }

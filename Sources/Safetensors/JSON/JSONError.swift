@@ -54,7 +54,7 @@ extension JSONError: CustomStringConvertible {
         }
     }
 
-    private static func name(of byte: UInt8) -> String {
+    static func name(of byte: UInt8) -> String {
         if (0x21...0x7e).contains(byte) { return "'\(Character(Unicode.Scalar(byte)))'" }
         let digits = String(byte, radix: 16)
         return "byte 0x" + (byte < 16 ? "0" : "") + digits
