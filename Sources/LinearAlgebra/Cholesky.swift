@@ -58,7 +58,8 @@ public struct Cholesky: Sendable {
                 self.attempts = attempts
                 return
             }
-            shift = shift == 0
+            shift =
+                shift == 0
                 ? Tolerance.rounding(.float64, size: size, norm: meanDiagonal, factor: 1) : shift * options.growth
             guard shift > 0, shift <= options.largestShift * meanDiagonal else {
                 throw .notPositiveDefinite(order: failure.order, pivot: failure.pivot)

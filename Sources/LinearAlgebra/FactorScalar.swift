@@ -35,7 +35,8 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     /// target ← scale · source, equal shapes, any strides; tiles are shared over the threads.
     static func copy(_ source: MatrixView<Self>, scaledBy scale: Self, into target: MutableMatrixView<Self>)
     /// target_i ← source[i · stride].
-    static func widen(_ source: UnsafePointer<Self>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int)
+    static func widen(
+        _ source: UnsafePointer<Self>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int)
 }
 
 extension Double: FactorScalar {
@@ -142,7 +143,10 @@ extension Float: FactorScalar {
         let whole = count & ~3
         var i = 0
         while i < whole {
-            let a = Double(x[i]), b = Double(x[i &+ 1]), c = Double(x[i &+ 2]), d = Double(x[i &+ 3])
+            let a = Double(x[i])
+            let b = Double(x[i &+ 1])
+            let c = Double(x[i &+ 2])
+            let d = Double(x[i &+ 3])
             partial.0 += a * a
             partial.1 += b * b
             partial.2 += c * c
@@ -177,17 +181,21 @@ private enum VectorLoops {
     static func dot<Element: FactorScalar>(
         _ x: UnsafePointer<Element>, _ y: UnsafePointer<Element>, _ count: Int
     ) -> Element {
-        let left = UnsafeRawPointer(x), right = UnsafeRawPointer(y)
+        let left = UnsafeRawPointer(x)
+        let right = UnsafeRawPointer(y)
         let stride = MemoryLayout<Element>.stride
-        var first = SIMD8<Element>(repeating: 0), second = SIMD8<Element>(repeating: 0)
+        var first = SIMD8<Element>(repeating: 0)
+        var second = SIMD8<Element>(repeating: 0)
         let whole = count & ~15
         var i = 0
         while i < whole {
             let byte = i &* stride
             let next = byte &+ 8 &* stride
-            first += left.loadUnaligned(fromByteOffset: byte, as: SIMD8<Element>.self)
+            first +=
+                left.loadUnaligned(fromByteOffset: byte, as: SIMD8<Element>.self)
                 * right.loadUnaligned(fromByteOffset: byte, as: SIMD8<Element>.self)
-            second += left.loadUnaligned(fromByteOffset: next, as: SIMD8<Element>.self)
+            second +=
+                left.loadUnaligned(fromByteOffset: next, as: SIMD8<Element>.self)
                 * right.loadUnaligned(fromByteOffset: next, as: SIMD8<Element>.self)
             i &+= 16
         }

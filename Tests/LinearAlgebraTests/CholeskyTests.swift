@@ -36,7 +36,9 @@ struct CholeskyTests {
         #expect(try Cholesky.factor(g).l == Matrix64(rows: 3, columns: 3, elements: [2, 0, 0, 6, 1, 0, -8, 5, 3]))
     }
 
-    @Test("a Gram of too few samples gets the smallest shift of the list, reported and on the diagonal", arguments: [4, 64])
+    @Test(
+        "a Gram of too few samples gets the smallest shift of the list, reported and on the diagonal",
+        arguments: [4, 64])
     func deficient(leaf: Int) throws {
         for scale in [1e-30, 1, 1e30] {
             let a = QROracle.random(10, 40)

@@ -8,7 +8,8 @@ import Testing
 @Suite("Householder QR")
 struct HouseholderQRTests {
     static let shapes: [(Int, Int)] = [
-        (0, 0), (0, 3), (3, 0), (1, 1), (1, 5), (5, 1), (7, 7), (8, 8), (9, 8), (15, 17), (16, 16), (17, 16), (40, 13), (13, 40),
+        (0, 0), (0, 3), (3, 0), (1, 1), (1, 5), (5, 1), (7, 7), (8, 8), (9, 8), (15, 17), (16, 16), (17, 16), (40, 13),
+        (13, 40),
         (37, 37), (64, 33), (100, 31),
     ]
 
@@ -34,7 +35,8 @@ struct HouseholderQRTests {
     func check<Element: FactorScalar>(_ a: DenseMatrix<Element>, variant: Int) throws {
         let qr = try HouseholderQR(a.view, options: Self.options(variant, Element.self))
         let wide = QROracle.wide(a)
-        let q = QROracle.wide(qr.thinQ()), r = QROracle.wide(qr.r)
+        let q = QROracle.wide(qr.thinQ())
+        let r = QROracle.wide(qr.r)
         let size = max(a.rows, a.columns)
         let unit = Tolerance.rounding(Element.elementType, size: size, norm: Double(max(qr.size, 1)).squareRoot())
         #expect(q.rows == a.rows && q.columns == qr.size && r.rows == qr.size && r.columns == a.columns)
@@ -72,7 +74,9 @@ struct HouseholderQRTests {
         let a = QROracle.random(30, 20)
         try check(Matrix64(rows: 30, columns: 20) { a[$0, $1] * scale }, variant: 1)
         try check(Matrix(rows: 30, columns: 20) { Float(a[$0, $1] * scale) }, variant: 1)
-        try check(Matrix64(rows: 30, columns: 20) { a[$0, $1] * scale.significand * (scale < 1 ? 1e-290 : 1e290) }, variant: 0)
+        try check(
+            Matrix64(rows: 30, columns: 20) { a[$0, $1] * scale.significand * (scale < 1 ? 1e-290 : 1e290) }, variant: 0
+        )
     }
 
     @Test("columns of very different size keep their own relative accuracy")
@@ -82,7 +86,8 @@ struct HouseholderQRTests {
         let qr = try HouseholderQR(graded.view, options: Self.options(1, Double.self))
         let product = QROracle.product(qr.thinQ(), qr.r)
         for j in 0..<12 {
-            let column = Matrix64(graded.view.columns(j..<(j + 1))), rebuilt = Matrix64(product.view.columns(j..<(j + 1)))
+            let column = Matrix64(graded.view.columns(j..<(j + 1)))
+            let rebuilt = Matrix64(product.view.columns(j..<(j + 1)))
             #expect(
                 QROracle.difference(column, rebuilt)
                     <= Tolerance.rounding(.float64, size: 30, norm: QROracle.norm(column)))
@@ -109,7 +114,8 @@ struct HouseholderQRTests {
             #expect(QROracle.difference(Matrix64(full.view.columns(0..<qr.size)), qr.thinQ()) < 1e-14)
 
             let c = QROracle.random(rows, 7, seed: 9)
-            var byRows = c, byColumns = QROracle.transposed(c)
+            var byRows = c
+            var byColumns = QROracle.transposed(c)
             qr.applyQTransposed(to: byRows.mutableView())
             qr.applyQTransposed(to: byColumns.mutableView().transposed)
             let expected = QROracle.product(QROracle.transposed(full), c)

@@ -16,7 +16,8 @@ struct LeastSquaresTests {
     @Test("tall systems: the gradient vanishes, the residual is the one reported")
     func tall() throws {
         for (m, n, p) in [(1, 1, 1), (9, 9, 2), (40, 7, 3), (70, 33, 1), (12, 1, 4)] {
-            let a = QROracle.random(m, n), b = QROracle.random(m, p, seed: 5)
+            let a = QROracle.random(m, n)
+            let b = QROracle.random(m, p, seed: 5)
             let result = try LeastSquares(a.view, b.view)
             #expect(result.solver == .qr && result.rank == n)
             #expect(gradient(a, b, result.solution) <= 1e-11 * QROracle.norm(a) * QROracle.norm(b))
@@ -54,7 +55,8 @@ struct LeastSquaresTests {
     @Test("a ridge makes any system regular", arguments: [1e-6, 1.0, 100])
     func ridge(lambda: Double) throws {
         for (m, n) in [(20, 6), (6, 20), (8, 8)] {
-            let a = QROracle.random(m, n), b = QROracle.random(m, 2, seed: 6)
+            let a = QROracle.random(m, n)
+            let b = QROracle.random(m, 2, seed: 6)
             let result = try LeastSquares(a.view, b.view, options: .init(ridge: lambda))
             #expect(gradient(a, b, result.solution, ridge: lambda) <= 1e-10 * QROracle.norm(a) * QROracle.norm(b))
             let moments = try NormalEquations(
@@ -72,13 +74,16 @@ struct LeastSquaresTests {
         var b = QROracle.random(5, 2)
         b[1, 1] = .nan
         #expect(throws: LinearAlgebraError.nonFinite(row: 1, column: 1)) { try LeastSquares(a.view, b.view) }
-        #expect(throws: LinearAlgebraError.nonFinite(row: 1, column: 1)) { try NormalEquations(gram: .identity(5), right: b) }
+        #expect(throws: LinearAlgebraError.nonFinite(row: 1, column: 1)) {
+            try NormalEquations(gram: .identity(5), right: b)
+        }
         #expect(throws: LinearAlgebraError.self) { try NormalEquations(gram: .identity(4), right: b) }
     }
 
     @Test("scales 1e±30", arguments: [1e-30, 1e30])
     func scales(scale: Double) throws {
-        let a = QROracle.random(20, 6), x = QROracle.random(6, 2, seed: 7)
+        let a = QROracle.random(20, 6)
+        let x = QROracle.random(6, 2, seed: 7)
         let scaled = Matrix64(rows: 20, columns: 6) { a[$0, $1] * scale }
         let result = try LeastSquares(scaled.view, QROracle.product(scaled, x).view)
         #expect(QROracle.difference(result.solution, x) < 1e-12)

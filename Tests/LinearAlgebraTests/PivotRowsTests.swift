@@ -11,8 +11,10 @@ struct PivotRowsTests {
     }
 
     /// Checks everything a result says about itself.
-    func check<Element: FactorScalar>(_ result: PivotRows<Element>, of a: DenseMatrix<Element>, tolerance: Double = 1e3) {
-        let wide = QROracle.wide(a), c = QROracle.wide(result.interpolation)
+    func check<Element: FactorScalar>(_ result: PivotRows<Element>, of a: DenseMatrix<Element>, tolerance: Double = 1e3)
+    {
+        let wide = QROracle.wide(a)
+        let c = QROracle.wide(result.interpolation)
         #expect((result.pivots + result.rest).sorted() == Array(0..<a.rows))
         #expect(result.pivots == result.pivots.sorted() && result.rest == result.rest.sorted())
         let error = QROracle.difference(QROracle.product(c, rows(wide, result.pivots)), rows(wide, result.rest))

@@ -43,8 +43,10 @@ struct PivotedQRTests {
         let qr = try PivotedQR(a.view, options: Self.options(block: block, Element.self))
         let wide = QROracle.wide(a)
         let unit = Tolerance.rounding(
-            Element.elementType, size: max(a.rows, a.columns), norm: Double(max(min(a.rows, a.columns), 1)).squareRoot())
-        let q = QROracle.wide(qr.thinQ()), r = QROracle.wide(qr.r)
+            Element.elementType, size: max(a.rows, a.columns), norm: Double(max(min(a.rows, a.columns), 1)).squareRoot()
+        )
+        let q = QROracle.wide(qr.thinQ())
+        let r = QROracle.wide(qr.r)
         #expect(qr.permutation.sorted() == Array(0..<a.columns))
         if let rank { #expect(qr.rank == rank) }
         #expect(QROracle.orthogonalityError(q) <= unit)
@@ -63,7 +65,8 @@ struct PivotedQRTests {
     @Test("reproduces the permuted matrix with decreasing norms", arguments: [1, 4, 32])
     func identities(block: Int) throws {
         let shapes = [
-            (0, 0), (0, 3), (3, 0), (1, 1), (1, 6), (6, 1), (4, 4), (5, 9), (9, 5), (20, 20), (33, 12), (12, 33), (40, 31), (31, 64),
+            (0, 0), (0, 3), (3, 0), (1, 1), (1, 6), (6, 1), (4, 4), (5, 9), (9, 5), (20, 20), (33, 12), (12, 33),
+            (40, 31), (31, 64),
         ]
         for (rows, columns) in shapes {
             let a = QROracle.random(rows, columns, seed: UInt64(rows * 100 + columns))
@@ -103,7 +106,8 @@ struct PivotedQRTests {
     @Test("downdated norms survive a column that cancels almost wholly")
     func cancellation() throws {
         // Columns 1… are copies of column 0 plus parts 1e-9 as large: one downdate loses every digit of their norms.
-        let base = QROracle.random(20, 1), parts = QROracle.random(20, 12, seed: 8)
+        let base = QROracle.random(20, 1)
+        let parts = QROracle.random(20, 12, seed: 8)
         let a = Matrix64(rows: 20, columns: 12) { base[$0, 0] * (1 + 1e-3 * Double(11 - $1)) + 1e-9 * parts[$0, $1] }
         for block in [1, 4, 32] {
             try check(a, block: block, rank: 12)

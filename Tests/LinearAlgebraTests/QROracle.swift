@@ -68,7 +68,8 @@ enum QROracle {
 
     /// Kahan's matrix: upper triangular, each row scaled by sine^i, −cosine above the diagonal.
     static func kahan(_ size: Int, angle: Double = 1.2) -> Matrix64 {
-        let sine = sin(angle), cosine = cos(angle)
+        let sine = sin(angle)
+        let cosine = cos(angle)
         return Matrix64(rows: size, columns: size) { i, j in
             let scale = (0..<i).reduce(1.0) { product, _ in product * sine }
             return i == j ? scale : (j > i ? -cosine * scale : 0)

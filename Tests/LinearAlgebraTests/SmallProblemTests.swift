@@ -62,7 +62,9 @@ struct SmallProblemTests {
         let result = try SmallSVD(a.view)
         let size = min(a.rows, a.columns)
         let tolerance = Tolerance.rounding(.float64, size: max(a.rows, a.columns), norm: 4)
-        #expect(result.u.rows == a.rows && result.u.columns == size && result.v.rows == a.columns && result.v.columns == size)
+        #expect(
+            result.u.rows == a.rows && result.u.columns == size && result.v.rows == a.columns
+                && result.v.columns == size)
         #expect(QROracle.orthogonalityError(result.u) <= tolerance * Double(max(size, 1)).squareRoot())
         #expect(QROracle.orthogonalityError(result.v) <= tolerance * Double(max(size, 1)).squareRoot())
         let scaled = Matrix64(rows: a.rows, columns: size) { result.u[$0, $1] * result.values[$1] }

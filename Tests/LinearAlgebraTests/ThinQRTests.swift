@@ -13,7 +13,9 @@ struct ThinQRTests {
         options.blockRows = blockRows
         let qr = try ThinQR(a.view, options: options)
         #expect(qr.route == expected)
-        let wide = QROracle.wide(a), q = QROracle.wide(qr.q), r = QROracle.wide(qr.r)
+        let wide = QROracle.wide(a)
+        let q = QROracle.wide(qr.q)
+        let r = QROracle.wide(qr.r)
         let unit = Tolerance.rounding(
             Element.elementType, size: a.rows, norm: Double(max(a.columns, 1)).squareRoot())
         #expect(QROracle.orthogonalityError(q) <= unit)

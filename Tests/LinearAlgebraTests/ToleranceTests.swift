@@ -22,7 +22,9 @@ struct ToleranceTests {
 
 @Suite("Vector loops")
 struct VectorLoopTests {
-    @Test("dot and sum of squares agree with exact integers at every remainder", arguments: [0, 1, 3, 15, 16, 17, 33, 100])
+    @Test(
+        "dot and sum of squares agree with exact integers at every remainder",
+        arguments: [0, 1, 3, 15, 16, 17, 33, 100])
     func sums(count: Int) {
         let x = (0..<count).map { Double($0 % 7) - 3 }
         let exact = x.reduce(0) { $0 + $1 * $1 }

@@ -4,15 +4,18 @@ import MatrixCore
 ///
 /// A (m × n), B (m × p), X (n × p).
 ///
-/// - Method: full column rank: Householder QR, X = R⁻¹ Qᵀ B. Otherwise (wide A, or dependent columns, found by an estimate
-///   of the smallest singular value of R): pivoted QR and a second QR from the right (complete orthogonal
-///   decomposition), which gives the solution of least norm. A ridge is √λ · I below A, so no Gram matrix is formed and the
-///   condition is not squared.
+/// - Method: full column rank: Householder QR, X = R⁻¹ Qᵀ B. Otherwise (wide A, or dependent columns, found by an
+///   estimate of the smallest singular value of R): pivoted QR and a second QR from the right (complete orthogonal
+///   decomposition), which gives the solution of least norm. A ridge is √λ · I below A, so no Gram matrix is formed and
+///   the condition is not squared.
 /// - Cost: 2mn² + 4mnp operations; about three times that where the rank is deficient.
 /// - Source: Golub and Van Loan, Matrix Computations, §5.3, §5.5; Björck, Numerical Methods for Least Squares Problems.
 public struct LeastSquares: Sendable {
     public enum Deficiency: Sendable { case minimumNorm, error }
-    public enum Solver: String, Sendable { case qr, completeOrthogonal = "complete-orthogonal" }
+    public enum Solver: String, Sendable {
+        case qr
+        case completeOrthogonal = "complete-orthogonal"
+    }
 
     public struct Options: Sendable {
         /// λ ≥ 0, in the units of squared entries of A.
@@ -65,7 +68,8 @@ public struct LeastSquares: Sendable {
     }
 
     /// A matrix of its own, checked, with `tail` below it.
-    private static func stacked(_ top: MatrixView<Double>, over tail: Matrix64?) throws(LinearAlgebraError) -> Matrix64 {
+    private static func stacked(_ top: MatrixView<Double>, over tail: Matrix64?) throws(LinearAlgebraError) -> Matrix64
+    {
         try requireFinite(top)
         var result = Matrix64(rows: top.rows + (tail?.rows ?? 0), columns: top.columns)
         let view = result.mutableView()

@@ -1,7 +1,7 @@
 import MatrixCore
 
-/// Least squares from second moments: X of (G + λI) X = C, where G = AᵀA (n × n) and C = AᵀB (n × p) were accumulated and A
-/// itself is gone.
+/// Least squares from second moments: X of (G + λI) X = C, where G = AᵀA (n × n) and C = AᵀB (n × p) were accumulated
+/// and A itself is gone.
 ///
 /// - Method: Cholesky, with its shift where G is not definite, and one step of refinement against G + λI.
 /// - Cost: n³/3 + 6n²p operations. The condition of A counts squared: `LeastSquares` is the route where A is at hand.
@@ -19,7 +19,8 @@ public struct NormalEquations: Sendable {
         gram: Matrix64, right: Matrix64, ridge: Double = 0, cholesky: Cholesky.Options = .init()
     ) throws(LinearAlgebraError) {
         guard right.rows == gram.rows else {
-            throw .shapeMismatch(rows: right.rows, columns: right.columns, expected: "as tall as the \(gram.rows) rows of G")
+            throw .shapeMismatch(
+                rows: right.rows, columns: right.columns, expected: "as tall as the \(gram.rows) rows of G")
         }
         try requireFinite(right.view)
         var shifted = gram

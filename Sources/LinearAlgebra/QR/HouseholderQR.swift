@@ -12,8 +12,8 @@ import MatrixCore
 /// ```
 ///
 /// - Method: panels of `blockSize` columns, reduced recursively (`PanelFactorization`), applied to the rest as
-///   I − V T Vᵀ. The matrix is first scaled by a power of two to largest magnitude 1, so any scale that can be stored can
-///   be factored.
+///   I − V T Vᵀ. The matrix is first scaled by a power of two to largest magnitude 1, so any scale that can be stored
+///   can be factored.
 /// - Cost: 2k²(max(m, n) − k/3) operations; memory 2mn + mk + 2 · blockSize · n numbers while it runs, mk + kn after.
 /// - Source: Golub and Van Loan, Matrix Computations, §5.2; reflectors as in LAPACK's `larfg`, except that τ = 0 also
 ///   for columns too small to be normalised.
@@ -54,7 +54,8 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
         var work = DenseMatrix<Element>(uninitializedRows: columns, columns: rows)  // Aᵀ
         var reflectors = DenseMatrix<Element>(uninitializedRows: size, columns: rows)
         var factors = DenseMatrix<Element>(rows: size, columns: blockSize)
-        let scratch = AlignedBuffer<Element>(uninitializedCount: Self.scratchCount(blockSize: blockSize, columns: columns))
+        let scratch = AlignedBuffer<Element>(
+            uninitializedCount: Self.scratchCount(blockSize: blockSize, columns: columns))
         let transposed = work.mutableView()
         Element.copy(a.transposed, scaledBy: scale.factor(), into: transposed)
         let panel = PanelFactorization(
@@ -71,7 +72,8 @@ public struct HouseholderQR<Element: FactorScalar>: Sendable {
             } else {
                 panel.factor(range, t: blockT)
                 panel.block(range, t: blockT).apply(
-                    transposed: true, to: transposed.transposed.columns(range.upperBound..<columns), scratch: scratch.base)
+                    transposed: true, to: transposed.transposed.columns(range.upperBound..<columns),
+                    scratch: scratch.base)
             }
         }
         r = Self.upperTrapezoid(of: transposed.readable, rows: size, scale: scale)

@@ -20,7 +20,8 @@ struct PanelFactorization<Element: FactorScalar> {
         guard range.count > leafWidth else { return factorLeaf(range, updating: range.upperBound, t: t) }
         let half = range.count / 2
         let middle = range.lowerBound + half
-        let left = range.lowerBound..<middle, right = middle..<range.upperBound
+        let left = range.lowerBound..<middle
+        let right = middle..<range.upperBound
         let leftT = t.block(rows: 0..<half, columns: 0..<half)
         let rightT = t.block(rows: half..<range.count, columns: half..<range.count)
         factor(left, t: leftT)

@@ -2,13 +2,13 @@ import MatrixCore
 
 /// Rows that span a matrix, and the others in terms of them: A_rest ≈ C · A_p.
 ///
-/// A (m × r) is a factor of a rank-r matrix W' = A B. With r of its rows as pivots, W' is stored as the pivot rows of W'
-/// itself and C ((m − r) × r), which is r² numbers fewer than A and B together. Rounding noise in the pivot rows is
+/// A (m × r) is a factor of a rank-r matrix W' = A B. With r of its rows as pivots, W' is stored as the pivot rows of
+/// W' itself and C ((m − r) × r), which is r² numbers fewer than A and B together. Rounding noise in the pivot rows is
 /// multiplied by ‖C‖₂, so rows are chosen to keep C small.
 ///
 /// - Method: column-pivoted QR of Aᵀ gives the rows and C = (R₁⁻¹R₂)ᵀ; then, while an entry of C is larger in magnitude
-///   than `largestEntryBound`, its row and its pivot change places, each time multiplying the volume of the pivot block by
-///   that magnitude. So the search ends; every swap updates C by a rank-one step of mr operations.
+///   than `largestEntryBound`, its row and its pivot change places, each time multiplying the volume of the pivot block
+///   by that magnitude. So the search ends; every swap updates C by a rank-one step of mr operations.
 /// - Cost: that of `PivotedQR` (r × m), plus a factorisation of the pivot block if there were swaps.
 /// - Source: Gu and Eisenstat, "Efficient algorithms for computing a strong rank-revealing QR factorization", 1996; the
 ///   swaps are those of Goreinov and Tyrtyshnikov's maximal volume, 2001.
@@ -77,7 +77,8 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
 
     private static func validate(_ a: MatrixView<Element>, _ count: Int) throws(LinearAlgebraError) {
         guard count >= 0, count <= a.rows else {
-            throw .shapeMismatch(rows: a.rows, columns: a.columns, expected: "at least as tall as the \(count) rows asked for")
+            throw .shapeMismatch(
+                rows: a.rows, columns: a.columns, expected: "at least as tall as the \(count) rows asked for")
         }
     }
 
@@ -145,7 +146,9 @@ private struct VolumeExchange<Element: FactorScalar> {
         var values = [Double](repeating: 0, count: c.columns)
         for i in 0..<c.rows {
             values.withUnsafeMutableBufferPointer { target in
-                if let base = target.baseAddress { Element.widen(c.view.base + i * c.columns, stride: 1, into: base, target.count) }
+                if let base = target.baseAddress {
+                    Element.widen(c.view.base + i * c.columns, stride: 1, into: base, target.count)
+                }
             }
             for (j, value) in values.enumerated() where abs(value) > best {
                 best = abs(value)

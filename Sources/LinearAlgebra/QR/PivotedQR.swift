@@ -6,8 +6,8 @@ import MatrixCore
 /// `maximumRank` asked for; R (r × n) is in pivoted column order, `permutation[j]` names the column of A at position j.
 ///
 /// - Method: columns are taken by largest remaining norm. Within a panel only the pivot column and the pivot row are
-///   kept up to date; the rest is changed once a panel by a multiplication. Norms are downdated and computed again when a
-///   downdate has cancelled half of their digits, which ends the panel.
+///   kept up to date; the rest is changed once a panel by a multiplication. Norms are downdated and computed again when
+///   a downdate has cancelled half of their digits, which ends the panel.
 /// - Cost: 4mnr − 2r²(m + n) + 4r³/3 operations, half of them in matrix-vector products; memory 2mn + rm.
 /// - Source: Quintana-Ortí, Sun and Bischof, "A BLAS-3 version of the QR factorization with column pivoting", 1998
 ///   (LAPACK `geqp3`); the safe downdate is Drmač and Bujanović, 2008.
@@ -149,8 +149,10 @@ private struct PivotedReduction<Element: FactorScalar> {
 
     private mutating func exchange(_ j: Int, _ pivot: Int, panelStart: Int) {
         guard j != pivot else { return }
-        let view = columns.mutableView(), buffer = swapBuffer.mutableView().base
-        let first = view.base + j * rows, second = view.base + pivot * rows
+        let view = columns.mutableView()
+        let buffer = swapBuffer.mutableView().base
+        let first = view.base + j * rows
+        let second = view.base + pivot * rows
         Element.copyScaled(first, by: 1, to: buffer, rows)
         Element.copyScaled(second, by: 1, to: first, rows)
         Element.copyScaled(buffer, by: 1, to: second, rows)
@@ -164,8 +166,11 @@ private struct PivotedReduction<Element: FactorScalar> {
 
     /// Brings column `rank` up to date, reduces it, extends V, T and F, and brings row `rank` up to date.
     private mutating func reduceColumn(panelStart: Int) {
-        let j = rank, k = j - panelStart, height = rows - j
-        let view = columns.mutableView(), debt = owed.mutableView()
+        let j = rank
+        let k = j - panelStart
+        let height = rows - j
+        let view = columns.mutableView()
+        let debt = owed.mutableView()
         let vectors = reflectors.mutableView()
         let column = view.base + j * rows + j
         for l in 0..<k {
@@ -186,7 +191,8 @@ private struct PivotedReduction<Element: FactorScalar> {
         let product = row.mutableView().rows(1..<2).columns(j + 1..<count)
         let vector = MutableMatrixView(base: v, rows: height, columns: 1, rowStride: 1).readable
         Element.multiply(
-            view.readable.block(rows: j + 1..<count, columns: j..<rows), vector, into: product.transposed, alpha: tau, beta: 0)
+            view.readable.block(rows: j + 1..<count, columns: j..<rows), vector, into: product.transposed, alpha: tau,
+            beta: 0)
         let target = debt.base + k * count + j + 1
         Element.copyScaled(product.base, by: 1, to: target, left)
         for l in 0..<k { Element.addScaled(debt.base + l * count + j + 1, by: -tau * overlaps[l], to: target, left) }
@@ -207,8 +213,10 @@ private struct PivotedReduction<Element: FactorScalar> {
 
     /// Row `rank` of the columns that are left becomes a row of R.
     private mutating func settleRow(panelStart: Int) {
-        let j = rank, left = count - j - 1
-        let debt = owed.mutableView(), vectors = reflectors.mutableView()
+        let j = rank
+        let left = count - j - 1
+        let debt = owed.mutableView()
+        let vectors = reflectors.mutableView()
         let strided = columns.mutableView().transposed.block(rows: j..<j + 1, columns: j + 1..<count)
         let current = row.mutableView().rows(0..<1).columns(j + 1..<count)
         Element.copy(strided.readable, scaledBy: 1, into: current)

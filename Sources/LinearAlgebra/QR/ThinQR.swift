@@ -11,8 +11,8 @@ import MatrixCore
 /// - `tallSkinny`: blocks of rows are factored independently, their R stacked and factored again (TSQR).
 /// - `householder`: one blocked factorisation.
 ///
-/// - Source: Yamamoto, Nakatsukasa, Yanagisawa and Fukaya, "Roundoff error analysis of the CholeskyQR2 algorithm", 2015;
-///   Demmel, Grigori, Hoemmen and Langou, "Communication-optimal parallel and sequential QR", 2012.
+/// - Source: Yamamoto, Nakatsukasa, Yanagisawa and Fukaya, "Roundoff error analysis of the CholeskyQR2 algorithm",
+///   2015; Demmel, Grigori, Hoemmen and Langou, "Communication-optimal parallel and sequential QR", 2012.
 public struct ThinQR<Element: FactorScalar>: Sendable {
     public enum Route: Sendable, Equatable { case automatic, choleskyQR2, tallSkinny, householder }
 
@@ -115,7 +115,8 @@ private struct CholeskyQR2<Element: FactorScalar> {
         guard squares.squareRoot() <= deviationLimit, let second = Self.orthogonalise(&work, gram: gram) else { return }
         // R = L₂ᵀ L₁ᵀ, formed in Double and rounded once.
         var product = Matrix64(rows: width, columns: width)
-        multiply(MatrixOperand(second.view.transposed), MatrixOperand(first.view.transposed), into: product.mutableView())
+        multiply(
+            MatrixOperand(second.view.transposed), MatrixOperand(first.view.transposed), into: product.mutableView())
         let inverse = Element.double(scale.inverse())
         r = DenseMatrix(rows: width, columns: width) { $1 < $0 ? 0 : Element.from(product[$0, $1] * inverse) }
         q = work

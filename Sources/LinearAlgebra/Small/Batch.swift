@@ -2,11 +2,13 @@ import Kernels
 import MatrixCore
 import Synchronization
 
-/// Many independent small problems, shared over the threads; the results are in order and do not depend on who did what.
+/// Many independent small problems, shared over the threads; the results are in order and do not depend on who did
+/// what.
 public enum Batch {
     /// `body(0) … body(count − 1)`.
     ///
-    /// Bodies should be small problems that use no threads themselves (unblocked QR, `SmallSymmetricEigen`, `SmallSVD`).
+    /// Bodies should be small problems that use no threads themselves (unblocked QR, `SmallSymmetricEigen`,
+    /// `SmallSVD`).
     /// - Throws: the error of the first problem that failed.
     public static func map<Result: Sendable>(
         count: Int, _ body: @Sendable (Int) throws(LinearAlgebraError) -> Result
@@ -26,7 +28,9 @@ public enum Batch {
 extension Batch {
     /// The eigen-decomposition of each symmetric matrix.
     public static func eigen(of matrices: [Matrix64]) throws(LinearAlgebraError) -> [SmallSymmetricEigen] {
-        try map(count: matrices.count) { index throws(LinearAlgebraError) in try SmallSymmetricEigen(matrices[index].view) }
+        try map(count: matrices.count) { index throws(LinearAlgebraError) in
+            try SmallSymmetricEigen(matrices[index].view)
+        }
     }
 
     /// The thin SVD of each matrix.

@@ -8,8 +8,8 @@ import MatrixCore
 /// - Method: one-sided Jacobi: rotate pairs of columns until all are orthogonal; their norms are σ. Tall matrices are
 ///   reduced to R first, wide ones are transposed. Columns that end as zero are completed to an orthonormal U.
 /// - Cost: about 6k³ operations a sweep after the reduction, 5–10 sweeps; memory 2k² + mk.
-/// - Source: Hestenes 1958; de Rijk's order of columns, 1989; Demmel and Veselić, "Jacobi's method is more accurate than
-///   QR", 1992.
+/// - Source: Hestenes 1958; de Rijk's order of columns, 1989; Demmel and Veselić, "Jacobi's method is more accurate
+///   than QR", 1992.
 public struct SmallSVD: Sendable {
     /// U (m × k).
     public let u: Matrix64
@@ -68,7 +68,8 @@ private struct OneSidedJacobi {
     mutating func run() throws(LinearAlgebraError) -> Int {
         let limit = 60
         let tolerance = Tolerance.offDiagonal(.float64, size: size)
-        let a = columns.mutableView().base, v = transposedV.mutableView().base
+        let a = columns.mutableView().base
+        let v = transposedV.mutableView().base
         var sweeps = 0
         var rotated = size > 1
         while rotated {
@@ -102,9 +103,14 @@ private struct OneSidedJacobi {
     private func rotate(
         _ p: Int, _ q: Int, _ a: UnsafeMutablePointer<Double>, _ v: UnsafeMutablePointer<Double>, _ tolerance: Double
     ) -> Bool {
-        let x = a + p * size, y = a + q * size
-        let xx = Double.dot(x, x, size), yy = Double.dot(y, y, size), xy = Double.dot(x, y, size)
-        guard min(xx, yy) > Self.negligibleSquares, abs(xy) > tolerance * xx.squareRoot() * yy.squareRoot() else { return false }
+        let x = a + p * size
+        let y = a + q * size
+        let xx = Double.dot(x, x, size)
+        let yy = Double.dot(y, y, size)
+        let xy = Double.dot(x, y, size)
+        guard min(xx, yy) > Self.negligibleSquares, abs(xy) > tolerance * xx.squareRoot() * yy.squareRoot() else {
+            return false
+        }
         // The smaller root of t² + 2ζt − 1 = 0; |ζ| may overflow its square, and t is then 1/(2ζ).
         let zeta = (yy - xx) / (2 * xy)
         let magnitude = abs(zeta)
@@ -122,7 +128,8 @@ private struct OneSidedJacobi {
         _ x: UnsafeMutablePointer<Double>, _ y: UnsafeMutablePointer<Double>, _ cosine: Double, _ sine: Double
     ) {
         for i in 0..<size {
-            let a = x[i], b = y[i]
+            let a = x[i]
+            let b = y[i]
             x[i] = cosine * a - sine * b
             y[i] = sine * a + cosine * b
         }

@@ -8,8 +8,8 @@ import MatrixCore
 ///
 /// - Method: Householder reduction to tridiagonal form, then implicitly shifted QL; rotations act on the rows of Vᵀ.
 /// - Cost: about 9n³ operations with vectors; memory 2n².
-/// - Source: Golub and Van Loan, Matrix Computations, §8.3; the iteration is EISPACK's `tql2` (Bowdler, Martin, Reinsch and
-///   Wilkinson 1968). Departure: scaled by a power of two first.
+/// - Source: Golub and Van Loan, Matrix Computations, §8.3; the iteration is EISPACK's `tql2` (Bowdler, Martin, Reinsch
+///   and Wilkinson 1968). Departure: scaled by a power of two first.
 public struct SmallSymmetricEigen: Sendable {
     /// λ, ascending.
     public let values: [Double]
@@ -19,7 +19,8 @@ public struct SmallSymmetricEigen: Sendable {
     public let iterations: Int
 
     /// - Parameter a: symmetric; only the lower triangle is read.
-    /// - Throws: `shapeMismatch`, `nonFinite`, `notConverged` (never seen: QL on a tridiagonal takes about 1.7 steps a value).
+    /// - Throws: `shapeMismatch`, `nonFinite`, `notConverged` (never seen: QL on a tridiagonal takes about 1.7 steps a
+    ///   value).
     public init(_ a: MatrixView<Double>) throws(LinearAlgebraError) {
         guard a.rows == a.columns else { throw .shapeMismatch(rows: a.rows, columns: a.columns, expected: "square") }
         let scale = try PowerOfTwoScale(of: a)
@@ -58,7 +59,8 @@ private struct SmallTridiagonal {
         let product = AlignedBuffer<Double>(count: max(size, 1), repeating: 0)
         let w = product.base
         for k in 0..<max(size - 1, 0) {
-            let first = k + 1, count = size - first
+            let first = k + 1
+            let count = size - first
             diagonal[k] = a[k, k]
             let v = a.base + k * size + first
             let reflector = Reflector.make(from: v, count: count, Double.self)
@@ -70,7 +72,8 @@ private struct SmallTridiagonal {
             Double.addScaled(v, by: -0.5 * reflector.tau * overlap, to: w, count)
             for i in 0..<count {
                 let row = a.base + (first + i) * size + first
-                let vi = v[i], wi = w[i]
+                let vi = v[i]
+                let wi = w[i]
                 for j in 0..<count { row[j] -= vi * w[j] + wi * v[j] }
             }
         }
@@ -83,7 +86,8 @@ private struct SmallTridiagonal {
         let q = transposedVectors.mutableView()
         for i in 0..<size { q[i, i] = 1 }
         for k in stride(from: size - 2, through: 0, by: -1) where taus[k] != 0 {
-            let first = k + 1, count = size - first
+            let first = k + 1
+            let count = size - first
             let v = a.base + k * size + first
             for i in first..<size {
                 let row = q.base + i * size + first
@@ -102,7 +106,9 @@ private struct SmallTridiagonal {
                 var m = l
                 while m < size - 1 {
                     let neighbours = abs(diagonal[m]) + abs(diagonal[m + 1])
-                    if abs(subdiagonal[m]) <= tolerance * neighbours || abs(subdiagonal[m]) < .leastNormalMagnitude { break }
+                    if abs(subdiagonal[m]) <= tolerance * neighbours || abs(subdiagonal[m]) < .leastNormalMagnitude {
+                        break
+                    }
                     m += 1
                 }
                 guard m > l else { break }
@@ -119,7 +125,9 @@ private struct SmallTridiagonal {
         var g = (diagonal[l + 1] - diagonal[l]) / (2 * subdiagonal[l])
         var r = hypot(g, 1)
         g = diagonal[m] - diagonal[l] + subdiagonal[l] / (g + (g < 0 ? -r : r))
-        var sine = 1.0, cosine = 1.0, p = 0.0
+        var sine = 1.0
+        var cosine = 1.0
+        var p = 0.0
         let vectors = transposedVectors.mutableView().base
         for i in stride(from: m - 1, through: l, by: -1) {
             let f = sine * subdiagonal[i]
@@ -151,7 +159,8 @@ private struct SmallTridiagonal {
         _ x: UnsafeMutablePointer<Double>, _ y: UnsafeMutablePointer<Double>, _ cosine: Double, _ sine: Double
     ) {
         for i in 0..<size {
-            let a = x[i], b = y[i]
+            let a = x[i]
+            let b = y[i]
             y[i] = sine * a + cosine * b
             x[i] = cosine * a - sine * b
         }
