@@ -55,32 +55,55 @@ private struct TriangularSolve<Element: MatrixElement> {
         solve(t.block(rows: second, columns: second), x.rows(second))
     }
 
-    /// The columns of x are independent, so they are split over threads.
+    /// The columns of x are independent, so they are split over threads. Where their rows are not contiguous they are
+    /// solved in a copy that is small enough for the first-level cache.
     private func solveBlock(_ t: MatrixView<Element>, _ x: MutableMatrixView<Element>) {
-        let width = 256
+        let contiguous = x.columnStride == 1
+        let width = contiguous ? 256 : 64
         let unit = unitDiagonal
         let triangle = triangle
         parallelFor((x.columns + width - 1) / width) { piece in
-            let columns = (piece * width)..<min((piece + 1) * width, x.columns)
-            substitute(t, triangle, unit, x.columns(columns))
+            let part = x.columns((piece * width)..<min((piece + 1) * width, x.columns))
+            if contiguous {
+                substitute(t, triangle, unit, part)
+            } else {
+                Scratch.withMemory(bytes: t.rows * part.columns * MemoryLayout<Element>.stride) { memory in
+                    let base = memory.bindMemory(to: Element.self, capacity: t.rows * part.columns)
+                    let copy = MutableMatrixView(
+                        base: base, rows: t.rows, columns: part.columns, rowStride: part.columns)
+                    assign(part.readable, to: copy)
+                    substitute(t, triangle, unit, copy)
+                    assign(copy.readable, to: part)
+                }
+            }
         }
     }
 }
 
-/// x ← t⁻¹ · x, row after row.
+/// target ← source, column after column of the target.
+private func assign<Element: MatrixElement>(_ source: MatrixView<Element>, to target: MutableMatrixView<Element>) {
+    for j in 0..<source.columns {
+        for i in 0..<source.rows { target[i, j] = source[i, j] }
+    }
+}
+
+/// x ← t⁻¹ · x, row after row; the rows of x are contiguous.
 private func substitute<Element: MatrixElement>(
     _ t: MatrixView<Element>, _ triangle: Triangle, _ unit: Bool, _ x: MutableMatrixView<Element>
 ) {
     let n = t.rows
+    let count = x.columns
     for step in 0..<n {
         let i = triangle == .lower ? step : n - 1 - step
+        let target = x.base + i * x.rowStride
         for p in triangle == .lower ? 0..<i : (i + 1)..<n {
             let factor = t[i, p]
-            for j in 0..<x.columns { x[i, j] -= factor * x[p, j] }
+            let source = x.base + p * x.rowStride
+            for j in 0..<count { target[j] -= factor * source[j] }
         }
         if !unit {
             let diagonal = t[i, i]
-            for j in 0..<x.columns { x[i, j] /= diagonal }
+            for j in 0..<count { target[j] /= diagonal }
         }
     }
 }
