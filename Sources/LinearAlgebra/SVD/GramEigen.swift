@@ -11,25 +11,15 @@ enum GramEigen {
         _ gram: Matrix64, choosing choose: ([Double]) throws -> Int
     ) throws -> (values: [Double], vectors: Matrix64) {
         let n = gram.rows
-        var reduction = HouseholderTridiagonal(gram)
-        var values = reduction.diagonal
-        var off = reduction.offDiagonal + [0]
-        var rows = Matrix64.identity(n)
-        let z = rows.mutableView()
-        try values.withUnsafeMutableBufferPointer { d in
-            try off.withUnsafeMutableBufferPointer { e in
-                guard let d = d.baseAddress, let e = e.baseAddress else { return }
-                try ImplicitQL.decompose(n, diagonal: d, offDiagonal: e, vectors: z.base, shape: (n, n))
-            }
-        }
-        values.reverse()
-        let count = try choose(values)
-        var vectors = Matrix64(rows: n, columns: count)
-        for j in 0..<count {
-            reduction.backTransform(row: z.base + (n - 1 - j) * n)
-            for i in 0..<n { vectors[i, j] = z[n - 1 - j, i] }
-        }
-        return (values, vectors)
+        let reduction = HouseholderTridiagonal(gram)
+        // Values ascend; those of −T do so from the largest of T, with the same vectors.
+        let solved = try TridiagonalEigen().decompose(
+            diagonal: reduction.diagonal.map { -$0 }, offDiagonal: reduction.offDiagonal.map { -$0 },
+            choosing: { values in 0..<(try choose(values.map { -$0 })) })
+        var rows = Matrix64(solved.vectors.view.transposed)
+        let vectors = rows.mutableView()
+        for j in 0..<vectors.rows { reduction.backTransform(row: vectors.base + j * n) }
+        return (solved.values.map { -$0 }, Matrix64(vectors.readable.transposed))
     }
 }
 
@@ -95,7 +85,7 @@ struct HouseholderTridiagonal {
     }
 
     /// x ← Q x for one vector x (n).
-    mutating func backTransform(row x: UnsafeMutablePointer<Double>) {
+    func backTransform(row x: UnsafeMutablePointer<Double>) {
         let n = reflectors.rows
         let base = reflectors.view.base
         for k in factors.indices.reversed() where factors[k] != 0 {

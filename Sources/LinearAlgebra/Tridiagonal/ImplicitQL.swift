@@ -1,3 +1,5 @@
+import MatrixCore
+
 /// Eigenvalues and vectors of a small symmetric tridiagonal matrix by the implicit QL iteration.
 ///
 /// The leaf of the divide & conquer solver: O(n²) for values, 3n³ for vectors, at memory speed, so only for n of some
@@ -10,11 +12,31 @@ struct ImplicitQL {
     /// An off-diagonal below this (the matrix is scaled to norm about 1) is zero.
     static let negligible = 0x1p-960
 
-    /// - Parameter diagonal: n numbers; on return the eigenvalues, ascending.
-    /// - Parameter offDiagonal: n numbers of which the last is scratch; destroyed.
-    /// - Parameter vectors: n rows of `stride` numbers, of which the first `width` are rotated: pass the identity for
-    ///   the eigenvectors, anything for its product with them. Row j belongs to eigenvalue j on return.
+    /// - Parameters:
+    ///   - diagonal: n numbers; on return the eigenvalues, ascending.
+    ///   - offDiagonal: n numbers of which the last is scratch; destroyed.
+    ///   - vectors: n rows, rotated: the identity becomes the eigenvectors, row j that of eigenvalue j.
     static func decompose(
+        _ diagonal: inout [Double], _ offDiagonal: inout [Double], rotating vectors: MutableMatrixView<Double>
+    ) throws(LinearAlgebraError) {
+        let n = diagonal.count
+        var failure: LinearAlgebraError?
+        diagonal.withUnsafeMutableBufferPointer { d in
+            offDiagonal.withUnsafeMutableBufferPointer { e in
+                guard let d = d.baseAddress, let e = e.baseAddress else { return }
+                do throws(LinearAlgebraError) {
+                    try decompose(
+                        n, diagonal: d, offDiagonal: e, vectors: vectors.base, shape: (vectors.rowStride, vectors.columns))
+                } catch {
+                    failure = error
+                }
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// The same on raw memory.
+    private static func decompose(
         _ n: Int, diagonal d: UnsafeMutablePointer<Double>, offDiagonal e: UnsafeMutablePointer<Double>,
         vectors z: UnsafeMutablePointer<Double>, shape: (stride: Int, width: Int)
     ) throws(LinearAlgebraError) {
