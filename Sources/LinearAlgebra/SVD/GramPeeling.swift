@@ -46,7 +46,7 @@ struct GramPeeling {
             }
             var gram = Matrix64(uninitializedRows: n - done, columns: n - done)
             multiplyByTranspose(MatrixOperand(rest.readable.transposed), into: gram.mutableView())
-            let vectors = try eigenvectors(gram)
+            let vectors = try SymmetricEigen().decompose(gram, vectors: n - done).vectors
             multiplyInPlace(rest, by: vectors)
             if !completing {
                 multiplyInPlace(rotation.mutableView().columns(done..<n), by: vectors)
@@ -60,17 +60,6 @@ struct GramPeeling {
             done += taken
         }
         return Self.sorted(&b, values, rotation)
-    }
-
-    /// All eigenvectors, of descending eigenvalue.
-    private func eigenvectors(_ gram: Matrix64) throws(LinearAlgebraError) -> Matrix64 {
-        do {
-            return try GramEigen.decompose(gram) { $0.count }.vectors
-        } catch let error as LinearAlgebraError {
-            throw error
-        } catch {
-            preconditionFailure("the closure does not throw: \(error)")
-        }
     }
 
     /// b[:, done...] −= Q Qᵀ b[:, done...] for the leading directions and the columns before `done`; twice is enough.

@@ -22,7 +22,7 @@ extension SVDProblem {
         let gram = evidence.timed("gram") { self.gram() }
         var values: [Double] = []
         let vectors = try evidence.timed("eigen") {
-            try GramEigen.decompose(gram) { eigenvalues in
+            try SymmetricEigen().decompose(gram) { eigenvalues in
                 values = eigenvalues.map { max($0, 0).squareRoot() }
                 return min(max(try choosingRank(values), 0), shortSide)
             }.vectors

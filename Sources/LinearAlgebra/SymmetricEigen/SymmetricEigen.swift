@@ -51,6 +51,6 @@ public struct SymmetricEigen: Sendable {
     ///
     /// Only the lower triangle of A (n × n) is read. The closure's answer is clamped to 0 … n; its errors pass through.
     public func decompose(_ a: Matrix64, choosing: ([Double]) throws -> Int) throws -> SymmetricEigenResult {
-        try decompose(a, solver: ImplicitQLSolver(), choosing: choosing)
+        try decompose(a, solver: TridiagonalEigen(), choosing: choosing)
     }
 }
