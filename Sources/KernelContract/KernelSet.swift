@@ -22,14 +22,28 @@ public struct KernelSet: Sendable {
         /// Packs strips of `tile.columns`.
         public var packColumns: Kernel<StripPacking>
 
+        public var rowProducts: Kernel<RowProducts>
+        public var rowCombination: Kernel<RowCombination>
+        public var pairUpdate: Kernel<PairUpdate>
+        public var dot: Kernel<RunDot>
+        public var peak: Kernel<PeakTask>
+        /// Numbers in a vector.
+        public var lanes: Int { tile.columns / 2 }
+
         public init(
             tile: Tile, multiplyBlock: Kernel<BlockProduct>, packRows: Kernel<StripPacking>,
-            packColumns: Kernel<StripPacking>
+            packColumns: Kernel<StripPacking>, rowProducts: Kernel<RowProducts>, rowCombination: Kernel<RowCombination>,
+            pairUpdate: Kernel<PairUpdate>, dot: Kernel<RunDot>, peak: Kernel<PeakTask>
         ) {
             self.tile = tile
             self.multiplyBlock = multiplyBlock
             self.packRows = packRows
             self.packColumns = packColumns
+            self.rowProducts = rowProducts
+            self.rowCombination = rowCombination
+            self.pairUpdate = pairUpdate
+            self.dot = dot
+            self.peak = peak
         }
     }
 

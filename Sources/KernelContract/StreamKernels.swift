@@ -6,11 +6,16 @@ public struct StreamKernels: Sendable {
     public var sumSquares: Kernel<RunSum>
     /// Whether all numbers are finite.
     public var allFinite: Kernel<RunCheck>
+    /// Reads and does next to nothing.
+    public var read: Kernel<ReadTask>
 
-    public init(convert: Kernel<RunConversion>, sumSquares: Kernel<RunSum>, allFinite: Kernel<RunCheck>) {
+    public init(
+        convert: Kernel<RunConversion>, sumSquares: Kernel<RunSum>, allFinite: Kernel<RunCheck>, read: Kernel<ReadTask>
+    ) {
         self.convert = convert
         self.sumSquares = sumSquares
         self.allFinite = allFinite
+        self.read = read
     }
 }
 

@@ -47,6 +47,12 @@ struct Product {
     func run(_ set: InstructionSet = .active) {
         precondition(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns, "shapes do not fit")
         if c.rows == 0 || c.columns == 0 { return }
+        if MatrixVectorProduct.fits(self) {
+            return MatrixVectorProduct(self, set).run()
+        }
+        if MatrixVectorProduct.fits(transposed) {
+            return MatrixVectorProduct(transposed, set).run()
+        }
         // The micro-kernel writes along the rows of c.
         let oriented = c.columnStride != 1 && c.rowStride == 1 ? transposed : self
         BlockedProduct(oriented, set).run()

@@ -11,10 +11,12 @@ public func kernelSet() -> KernelSet {
     KernelSet(
         float32: KernelSet.Arithmetic(
             tile: KernelSet.Tile(rows: tileRows, columns: 2 * FloatVector.scalarCount),
-            multiplyBlock: multiplyBlock32, packRows: packRows32, packColumns: packColumns32),
+            multiplyBlock: multiplyBlock32, packRows: packRows32, packColumns: packColumns32,
+            rowProducts: rowProducts32, rowCombination: rowCombination32, pairUpdate: pairUpdate32, dot: dot32, peak: peak32),
         float64: KernelSet.Arithmetic(
             tile: KernelSet.Tile(rows: tileRows, columns: 2 * DoubleVector.scalarCount),
-            multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64),
+            multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64,
+            rowProducts: rowProducts64, rowCombination: rowCombination64, pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
         streams: StreamKernels(
-            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite))
+            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory))
 }
