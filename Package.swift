@@ -85,7 +85,13 @@ let package = Package(
                 "SVDCompression", "Models", "Planning",
             ]
         ),
-        tests("Jobs", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Planning"]),
+        tests(
+            "Jobs",
+            [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
+                "Planning",
+            ]
+        ),
 
         // Floor 7
         .executableTarget(
