@@ -152,8 +152,8 @@ def main():
         ledger.same("dense parameters", dense_parameters, totals["dense_parameters"])
         ledger.same("dense bytes", sum(t.bytes for t in dense.values()), totals["dense_bytes"])
         ledger.same("keep_model", parameters / dense_parameters, float(totals["keep_model"]))
-    print(f"{len(modules)} compressed modules, {parameters} parameters, {size} bytes: {ledger.compared} figures compared, "
-          f"{len(ledger.differences)} differ")
+    print(f"{len(modules)} compressed modules, {parameters} parameters, {size} bytes: "
+          f"{ledger.compared} figures compared, {len(ledger.differences)} differ")
     for difference in ledger.differences:
         print("  " + difference)
     sys.exit(1 if ledger.differences else 0)

@@ -99,7 +99,8 @@ def event(r, people):
         p.colour, other.colour = other.colour, p.colour
         p.thing, other.thing = other.thing, p.thing
         p.count, other.count = other.count, p.count
-        return f"{p.name} and {other.name} trade. {p.name} takes the {p.thing} and {other.name} takes the {other.thing}."
+        trade = f"{p.name} and {other.name} trade."
+        return f"{trade} {p.name} takes the {p.thing} and {other.name} takes the {other.thing}."
     verb = "shine" if p.count > 1 else "shines"
     subject = plural(p.thing) if p.count > 1 else p.thing
     return f"\"The {subject} near the {other.thing} {verb},\" says {other.name} to {p.name} the {p.role}."

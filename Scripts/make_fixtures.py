@@ -200,7 +200,8 @@ def main():
         steps = options.steps or steps
         tokenizer, model = train_tokenizer(), build()
         stream = training_stream(tokenizer, steps * 16 * CONTEXT, model.config.bos_token_id)
-        print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters, {len(stream)} training ids", flush=True)
+        parameters = sum(p.numel() for p in model.parameters())
+        print(f"{name}: {parameters} parameters, {len(stream)} training ids", flush=True)
         train(model, stream, steps)
         write(options.output / name, model.to(dtype), wrap(tokenizer, bos=name == "tiny-llama"), description, stream)
 

@@ -1,4 +1,4 @@
-"""What the Python oracles share: optional packages, and texts cut into windows or documents as `lowrank eval` cuts them.
+"""What the Python oracles share: optional packages, and texts cut into windows or documents as `lowrank eval` does.
 
 Every script here needs more than Python itself and says so in one line (exit status 69) when a package is absent.
 """

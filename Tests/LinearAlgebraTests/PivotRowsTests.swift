@@ -31,6 +31,9 @@ struct PivotRowsTests {
         for (m, r) in [(1, 1), (5, 1), (8, 8), (20, 6), (60, 33), (40, 32), (33, 31)] {
             let a = QROracle.random(m, r, seed: UInt64(m))
             check(try PivotRows(of: a.view, count: r), of: a)
+            var sketch = PivotRows<Double>.Options()
+            sketch.search = .sketch
+            check(try PivotRows(of: a.view, count: r, options: sketch), of: a)
             let narrow = Matrix(rows: m, columns: r) { Float(a[$0, $1]) }
             check(try PivotRows(of: narrow.view, count: r), of: narrow)
         }

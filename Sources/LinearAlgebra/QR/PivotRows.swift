@@ -6,14 +6,27 @@ import MatrixCore
 /// W' itself and C ((m − r) × r), which is r² numbers fewer than A and B together. Rounding noise in the pivot rows is
 /// multiplied by ‖C‖₂, so rows are chosen to keep C small.
 ///
-/// - Method: column-pivoted QR of Aᵀ gives the rows and C = (R₁⁻¹R₂)ᵀ; then, while an entry of C is larger in magnitude
+/// - Method: column-pivoted QR of Aᵀ, by norms or by a sketch, gives the rows and C = (R₁⁻¹R₂)ᵀ; then, while an entry of C is larger in magnitude
 ///   than `largestEntryBound`, its row and its pivot change places, each time multiplying the volume of the pivot block
 ///   by that magnitude. So the search ends; every swap updates C by a rank-one step of mr operations.
 /// - Cost: that of `PivotedQR` (r × m), plus a factorisation of the pivot block if there were swaps.
 /// - Source: Gu and Eisenstat, "Efficient algorithms for computing a strong rank-revealing QR factorization", 1996; the
 ///   swaps are those of Goreinov and Tyrtyshnikov's maximal volume, 2001.
 public struct PivotRows<Element: FactorScalar>: Sendable {
+    /// How the first choice of rows is made.
+    public enum Search: Sendable {
+        /// By norms, one row at a time.
+        case norms
+        /// By a random sketch of fixed seed: several times faster on large factors, coefficients slightly larger.
+        case sketch
+        /// The sketch from `sketchLimit` rows chosen on.
+        case automatic
+    }
+
     public struct Options: Sendable {
+        public var search = Search.automatic
+        /// Fewest rows to choose for which `automatic` takes the sketch.
+        public var sketchLimit = 256
         /// Swap until no |C_ij| is above this; nil never swaps. Values just above 1 can take many swaps.
         public var largestEntryBound: Double?
         /// Most swaps; a bound that is not met within it is reported by `largestEntry`.
@@ -39,10 +52,10 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     public let spectralNorm: Double
 
     /// `count` rows of a (m × r) that span it well, ascending; count ≤ m.
-    public static func selectRows(of a: MatrixView<Element>, count: Int) throws(LinearAlgebraError) -> [Int] {
-        try validate(a, count)
-        let qr = try PivotedQR(a.transposed, options: .init(maximumRank: count, relativeTolerance: 0))
-        return qr.permutation[..<count].sorted()
+    public static func selectRows(
+        of a: MatrixView<Element>, count: Int, options: Options = Options()
+    ) throws(LinearAlgebraError) -> [Int] {
+        try factor(a, count, options).permutation[..<count].sorted()
     }
 
     /// - Parameters:
@@ -52,8 +65,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     public init(
         of a: MatrixView<Element>, count: Int, options: Options = Options()
     ) throws(LinearAlgebraError) {
-        try Self.validate(a, count)
-        let qr = try PivotedQR(a.transposed, options: .init(maximumRank: count))
+        let qr = try Self.factor(a, count, options)
         var order = qr.permutation
         var c = Self.coefficients(qr, count: count)
         var swaps = 0
@@ -75,11 +87,18 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         spectralNorm = Self.spectralNorm(of: interpolation, steps: options.normSteps)
     }
 
-    private static func validate(_ a: MatrixView<Element>, _ count: Int) throws(LinearAlgebraError) {
+    /// The pivoted factorisation of Aᵀ.
+    private static func factor(
+        _ a: MatrixView<Element>, _ count: Int, _ options: Options
+    ) throws(LinearAlgebraError) -> PivotedQR<Element> {
         guard count >= 0, count <= a.rows else {
             throw .shapeMismatch(
                 rows: a.rows, columns: a.columns, expected: "at least as tall as the \(count) rows asked for")
         }
+        let sketched = options.search == .sketch || (options.search == .automatic && count >= options.sketchLimit)
+        return sketched
+            ? try PivotedQR(sketching: a.transposed, options: .init(maximumRank: count))
+            : try PivotedQR(a.transposed, options: .init(maximumRank: count))
     }
 
     /// C in the order of the factorisation: (R₁⁻¹ R₂)ᵀ; pivots beyond the rank take no part.

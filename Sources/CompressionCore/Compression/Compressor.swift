@@ -1,0 +1,132 @@
+import MatrixCore
+import Safetensors
+
+/// A way to compress: turns weights into operators within a budget.
+///
+/// Works on groups: one matrix, the projections of one layer, one projection over several layers, the experts of a
+/// block. Most methods have groups of one.
+public protocol Compressor: Sendable {
+    /// The name that `--method` and reports use.
+    static var method: String { get }
+
+    /// The size of the result, from shapes alone.
+    ///
+    /// - Returns: nil if the budget needs the weights (`Budget.isKnownFromShape`).
+    /// - Throws: `CompressionError` if the method cannot treat such a group at all.
+    func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]?
+
+    /// Compresses a group.
+    ///
+    /// - Parameter group: one objective per module; all modules of the group are treated together.
+    /// - Returns: one outcome per module, in order.
+    func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome]
+}
+
+/// A module of a group, as its shape: W (m × n) and the type its factors are stored in.
+public struct GroupMember: Sendable, Equatable {
+    public let module: String
+    /// m.
+    public let outFeatures: Int
+    /// n.
+    public let inFeatures: Int
+    public let factorType: ElementType
+
+    public init(module: String, outFeatures: Int, inFeatures: Int, factorType: ElementType) {
+        self.module = module
+        self.outFeatures = outFeatures
+        self.inFeatures = inFeatures
+        self.factorType = factorType
+    }
+
+    public var parameters: Int { outFeatures * inFeatures }
+}
+
+/// A module of a group with its weight.
+public struct CompressionTask: Sendable {
+    public let member: GroupMember
+    public let objective: Objective
+
+    public init(member: GroupMember, objective: Objective) {
+        self.member = member
+        self.objective = objective
+    }
+}
+
+/// What a module will be stored as.
+public struct PlannedSize: Sendable, Equatable {
+    /// Numbers stored.
+    public var parameters: Int
+    /// Bytes stored, positions included.
+    public var bytes: Int
+    /// Multiply-adds per token.
+    public var macs: Int
+    /// Rank or ranks, as `LinearOperator.entry` has them.
+    public var entry: JSONObject
+    /// Schema, or nil where the module stays dense.
+    public var schema: String?
+    /// Why it stays dense.
+    public var keptDense: String?
+
+    public init(parameters: Int, bytes: Int, macs: Int, entry: JSONObject, schema: String) {
+        self.parameters = parameters
+        self.bytes = bytes
+        self.macs = macs
+        self.entry = entry
+        self.schema = schema
+    }
+
+    /// A module that stays dense.
+    public init(dense member: GroupMember, bytesPerNumber: Int, because reason: String) {
+        parameters = member.parameters
+        bytes = member.parameters * bytesPerNumber
+        macs = member.parameters
+        entry = JSONObject()
+        keptDense = reason
+    }
+}
+
+/// What became of a module.
+public enum CompressionOutcome: Sendable {
+    case compressed(any LinearOperator, CompressionEvidence)
+    /// Left as it is, and why.
+    case dense(String)
+}
+
+/// How a result was made. What cannot be known is nil.
+public struct CompressionEvidence: Sendable {
+    public var solver: String
+    /// Kept share of Σσ² in the metric of the objective.
+    public var energyKept: Double?
+    /// ‖W'_stored − W'_computed‖_F / ‖W‖_F: the part of the error that storing in the factor type adds.
+    public var roundingError: Double?
+    /// What was added to the diagonal of a singular Gram matrix.
+    public var shift: Double?
+    /// Further figures, by name.
+    public var details = JSONObject()
+
+    public init(
+        solver: String, energyKept: Double? = nil, roundingError: Double? = nil, shift: Double? = nil
+    ) {
+        self.solver = solver
+        self.energyKept = energyKept
+        self.roundingError = roundingError
+        self.shift = shift
+    }
+}
+
+/// Why a request cannot be carried out.
+public enum CompressionError: Error, Equatable, Sendable {
+    /// The request makes no sense for the method or the shape; says what to do.
+    case impossible(module: String, reason: String)
+    /// The smallest possible result is above the target.
+    case targetUnreachable(String)
+}
+
+extension CompressionError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .impossible(let module, let reason): "\(module): \(reason)"
+        case .targetUnreachable(let reason): reason
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import Safetensors
+
+/// The schemas that can be read, by name.
+public struct OperatorLibrary: Sendable {
+    private let types: [String: any LinearOperator.Type]
+
+    public init(_ types: [any LinearOperator.Type]) {
+        self.types = Dictionary(uniqueKeysWithValues: types.map { ($0.schema, $0) })
+    }
+
+    public var schemas: [String] { types.keys.sorted() }
+
+    /// The operator of a module by the schema that its entry names.
+    public func read(_ source: OperatorSource) throws(OperatorError) -> any LinearOperator {
+        let schema = try source.word("schema")
+        guard let type = types[schema] else {
+            throw .unknownSchema(module: source.module, schema: schema, known: schemas)
+        }
+        return try type.init(reading: source)
+    }
+}
