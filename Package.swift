@@ -54,7 +54,7 @@ let package = Package(
         tests("Kernels", ["MatrixCore", "KernelContract"]),
 
         // Floor 2
-        library("LinearAlgebra", ["MatrixCore", "Kernels"]),
+        library("LinearAlgebra", ["MatrixCore", "KernelContract", "Kernels"]),
         tests("LinearAlgebra", ["MatrixCore", "Kernels"]),
         library("Safetensors", ["MatrixCore"]),
         tests("Safetensors", ["MatrixCore"]),

@@ -73,7 +73,7 @@ extension SymmetricEigen {
         let band = BandMatrix(size: n, bandwidth: b)
         var first = BandReduction(size: n, bandwidth: b, gridRows: gridRows)
         evidence.timed("band reduction") { first.reduce(a, into: band) }
-        var second = BulgeChase(size: n, bandwidth: b)
+        var second = BulgeChase(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
         evidence.timed("bulge chase") { second.run(band, vectors: a) }
         let chased = BulgeReflectors(
             size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view)
@@ -93,7 +93,7 @@ extension SymmetricEigen {
             return copy + max(OneStageReduction.scratchBytes(size: n), back)
         }
         let reduction = BandReduction.scratchBytes(size: n, bandwidth: bandwidth)
-        let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth)
+        let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
         let chased = BulgeReflectors.scratchBytes(
             bandwidth: bandwidth, sweepsPerBlock: sweepsPerBlock, columns: count)
         let panels = 2 * bandwidth * count * MemoryLayout<Double>.stride
