@@ -2,9 +2,12 @@
 public struct ReflectorKernels: Sendable {
     /// One step of a bulge chase.
     public var chase: Kernel<ChaseStep>
+    /// A block of reflectors on a panel of vectors.
+    public var applyBlock: Kernel<StaggeredReflectors>
 
-    public init(chase: Kernel<ChaseStep>) {
+    public init(chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>) {
         self.chase = chase
+        self.applyBlock = applyBlock
     }
 }
 
@@ -54,5 +57,37 @@ public struct ChaseStep {
         self.work = work
         self.negligibleSquare = negligibleSquare
         self.tau = tau
+    }
+}
+
+/// x ← (I − V T Vᵀ) x for reflectors of equal length that start one row after another.
+///
+/// V ((length + count) × count) is row-major; its column q is zero outside of rows q ..< q + length. T (count × count)
+/// is upper triangular. x ((length + count) × `panelColumns`) is row-major without gaps.
+@frozen
+public struct StaggeredReflectors {
+    public var v: UnsafePointer<Double>
+    public var t: UnsafePointer<Double>
+    public var x: UnsafeMutablePointer<Double>
+    /// Rows that a reflector touches, a multiple of eight.
+    public var length: Int
+    /// Reflectors, a multiple of eight.
+    public var count: Int
+    /// Scratch (count × `panelColumns`).
+    public var work: UnsafeMutablePointer<Double>
+
+    /// Columns of a panel: three vectors of the widest instruction set, whole numbers of three of the others.
+    public static var panelColumns: Int { 24 }
+
+    public init(
+        v: UnsafePointer<Double>, t: UnsafePointer<Double>, x: UnsafeMutablePointer<Double>, length: Int, count: Int,
+        work: UnsafeMutablePointer<Double>
+    ) {
+        self.v = v
+        self.t = t
+        self.x = x
+        self.length = length
+        self.count = count
+        self.work = work
     }
 }

@@ -27,8 +27,8 @@ public struct SymmetricEigen: Sendable {
     public var gridRows = 512
     /// Sweeps of the chase that follow each other through the cache, one step apart.
     public var sweepsPerGroup = 4
-    /// Sweeps of the chase whose reflectors are applied to the vectors as one block.
-    public var sweepsPerBlock = 64
+    /// Sweeps of the chase whose reflectors are applied to the vectors as one block, a multiple of eight.
+    public var sweepsPerBlock = 32
 
     public init() {}
 
