@@ -18,6 +18,5 @@ public func kernelSet() -> KernelSet {
             multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64,
             rowProducts: rowProducts64, rowCombination: rowCombination64, pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
         streams: StreamKernels(
-            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory),
-        reflectors: ReflectorKernels(chase: chaseStep, applyBlock: applyStaggeredReflectors))
+            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory))
 }
