@@ -55,7 +55,7 @@ let package = Package(
         tests("Kernels", ["MatrixCore", "KernelContract"]),
 
         // Floor 2
-        library("LinearAlgebra", ["MatrixCore", "Kernels"]),
+        library("LinearAlgebra", ["MatrixCore", "KernelContract", "Kernels"]),
         tests("LinearAlgebra", ["MatrixCore", "Kernels"]),
         library("Safetensors", ["MatrixCore"]),
         tests("Safetensors", ["MatrixCore"]),
@@ -87,7 +87,13 @@ let package = Package(
                 "SVDCompression", "Models", "Planning",
             ]
         ),
-        tests("Jobs", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Planning"]),
+        tests(
+            "Jobs",
+            [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
+                "Planning",
+            ]
+        ),
 
         // Floor 7
         .executableTarget(

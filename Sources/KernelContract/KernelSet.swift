@@ -50,10 +50,12 @@ public struct KernelSet: Sendable {
     public var float32: Arithmetic
     public var float64: Arithmetic
     public var streams: StreamKernels
+    public var reflectors: ReflectorKernels
 
-    public init(float32: Arithmetic, float64: Arithmetic, streams: StreamKernels) {
+    public init(float32: Arithmetic, float64: Arithmetic, streams: StreamKernels, reflectors: ReflectorKernels) {
         self.float32 = float32
         self.float64 = float64
         self.streams = streams
+        self.reflectors = reflectors
     }
 }

@@ -49,6 +49,7 @@ enum Program {
             guard let type = commands.first(where: { $0.specification.name == chosen.name }) else {
                 throw specification.unknownCommand(chosen.name)
             }
+            try InstructionSet.select(environment: ProcessInfo.processInfo.environment)
             if let threads = arguments[GlobalOptions.threads] { Threads.count = threads }
             let command = try type.init(arguments)
             return try command.run(

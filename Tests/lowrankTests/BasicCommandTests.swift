@@ -84,6 +84,15 @@ struct BasicCommandTests {
         #expect(try ProgramRun.of("") == ProgramRun(code: 2, output: "", errors: none))
     }
 
+    @Test(arguments: ["sse9", "AVX2"])
+    func anUnknownInstructionSetIsRefused(name: String) throws {
+        let run = try ProgramRun.of("completions bash", environment: ["LOWRANK_ISA": name])
+        #expect(run.code == 2)
+        #expect(run.output.isEmpty)
+        #expect(run.errors.hasPrefix("lowrank: error: LOWRANK_ISA=\(name) names no instruction set"))
+        #expect(try ProgramRun.of("completions bash", environment: ["LOWRANK_ISA": "baseline"]).code == 0)
+    }
+
     @Test func withJSONAnErrorIsADocumentToo() throws {
         let message = "unknown option --bogus"
         let document = #"{"error":{"code":2,"kind":"usage","message":"\#(message)","file":null,"tensor":null}}"#

@@ -2,7 +2,8 @@
 ///
 /// Options and arguments may be mixed. `--name value`, `--name=value`, `-o value` and `-ovalue` give a value; `--` ends
 /// the options; `-` and negative numbers are arguments and values. A variadic option takes all words up to the next
-/// option. An option that is not repeatable may be given once: two different budgets in one line are a mistake, not a choice.
+/// option. An option that is not repeatable may be given once: two different budgets in one line are a mistake, not a
+/// choice.
 struct ArgumentParser {
     /// The words not read yet.
     private var words: ArraySlice<String>

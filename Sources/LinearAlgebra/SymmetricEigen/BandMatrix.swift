@@ -5,7 +5,7 @@ import MatrixCore
 /// Every row has the same stride and column j the same alignment in every row, so a block is an ordinary strided
 /// rectangle of aligned vectors. Rows share no memory within the band and eight columns on either side of it; the
 /// chase reads those margins and writes them back unchanged.
-struct BandMatrix {
+struct BandMatrix: @unchecked Sendable {
     let size: Int
     /// b: elements with |i − j| > b are zero before the chase.
     let bandwidth: Int

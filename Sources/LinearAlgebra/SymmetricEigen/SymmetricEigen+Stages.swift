@@ -59,7 +59,7 @@ extension SymmetricEigen {
             return OneStageReduction(reducing: a)
         }
         let reflectors = BulgeReflectors(
-            size: a.rows, bandwidth: max(1, a.rows - 1), sweepsPerBlock: sweepsPerBlock, vectors: a.readable,
+            size: a.rows, bandwidth: Self.oneStageBandwidth(a.rows), sweepsPerBlock: sweepsPerBlock, vectors: a.readable,
             taus: reduced.taus.view)
         return Tridiagonal(
             diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, backTransform: reflectors.apply)
@@ -73,7 +73,7 @@ extension SymmetricEigen {
         let band = BandMatrix(size: n, bandwidth: b)
         var first = BandReduction(size: n, bandwidth: b, gridRows: gridRows)
         evidence.timed("band reduction") { first.reduce(a, into: band) }
-        var second = BulgeChase(size: n, bandwidth: b)
+        var second = BulgeChase(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
         evidence.timed("bulge chase") { second.run(band, vectors: a) }
         let chased = BulgeReflectors(
             size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view)
@@ -87,18 +87,25 @@ extension SymmetricEigen {
 
     /// Bytes of working memory for order n and `count` vectors, besides A, the result and the tridiagonal solver's own.
     public func scratchBytes(order n: Int, vectors count: Int) -> Int {
+        guard n > 1 else { return 0 }
         let copy = n * Self.paddedRowStride(n) * MemoryLayout<Double>.stride
+        let empty = Matrix64(rows: 0, columns: 0).view
+        func chased(bandwidth: Int) -> Int {
+            BulgeReflectors(size: n, bandwidth: bandwidth, sweepsPerBlock: sweepsPerBlock, vectors: empty, taus: empty)
+                .scratchBytes(columns: count)
+        }
         if takesOneStage(n) {
-            let back = BulgeReflectors.scratchBytes(bandwidth: n, sweepsPerBlock: sweepsPerBlock, columns: count)
-            return copy + max(OneStageReduction.scratchBytes(size: n), back)
+            return copy + OneStageReduction.scratchBytes(size: n) + chased(bandwidth: Self.oneStageBandwidth(n))
         }
         let reduction = BandReduction.scratchBytes(size: n, bandwidth: bandwidth)
-        let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth)
-        let chased = BulgeReflectors.scratchBytes(
-            bandwidth: bandwidth, sweepsPerBlock: sweepsPerBlock, columns: count)
+        let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
         let panels = 2 * bandwidth * count * MemoryLayout<Double>.stride
-        return copy + BandMatrix.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase + max(chased, panels)
+        return copy + BandMatrix.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase
+            + max(chased(bandwidth: bandwidth), panels)
     }
+
+    /// The reflectors of a one-stage reduction are those of a chase whose every sweep has one step.
+    private static func oneStageBandwidth(_ n: Int) -> Int { (n + 6) / 8 * 8 }
 
     /// Rows start at cache lines, and not a large power of two apart, where they would compete for the same sets.
     private static func paddedRowStride(_ n: Int) -> Int {

@@ -79,6 +79,14 @@ public final class SafetensorsFile: Sendable {
         return try bytes(in: tensor.byteRange, of: tensor)
     }
 
+    /// Some bytes of a tensor, counted from its first; in `.read` access only they are read.
+    public func bytes(of name: String, in range: Range<Int>) throws(SafetensorsError) -> TensorBytes {
+        let tensor = try existing(name)
+        precondition(range.lowerBound >= 0 && range.upperBound <= tensor.byteCount, "bytes outside of the tensor")
+        let start = tensor.byteRange.lowerBound
+        return try bytes(in: start + range.lowerBound..<start + range.upperBound, of: tensor)
+    }
+
     /// A tensor of numbers as a matrix.
     ///
     /// - Parameter leadingAxes: how many axes are folded into rows, the others into columns. Without it the tensor must

@@ -11,6 +11,11 @@ public struct TensorDeclaration: Equatable, Sendable {
         self.dtype = dtype
         self.shape = shape
     }
+
+    /// - Throws: `.sizeOverflow` or `.partialByte`.
+    public var byteCount: Int {
+        get throws(SafetensorsRule) { try dtype.byteCount(of: shape) }
+    }
 }
 
 /// Writes a safetensors file whose tensors are all known, and whose bytes come later, in any order.
@@ -101,6 +106,11 @@ public final class SafetensorsWriter {
         }
     }
 
+    /// Whether every byte has been written, so that `finish` may be called.
+    public var isComplete: Bool {
+        zip(layout, written).allSatisfy { $0.byteCount == $1 }
+    }
+
     /// Checks that every byte has been written, forces the file to the disk and gives it its name.
     public func finish() throws(SafetensorsError) {
         for (tensor, written) in zip(layout, written) where written < tensor.byteCount {
@@ -124,14 +134,11 @@ public final class SafetensorsWriter {
     private static func plan(
         _ tensors: [TensorDeclaration], metadata: [String: String], path: String
     ) throws(SafetensorsError) -> Plan {
-        let sorted = tensors.sorted {
-            $0.dtype == $1.dtype ? $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) : $0.dtype.rank > $1.dtype.rank
-        }
         var names = Set<UTF8Key>()
         var header = JSONObject([("__metadata__", .object(pairs(metadata)))])
         var relative: [TensorInfo] = []
         var end = 0
-        for tensor in sorted {
+        for tensor in order(of: tensors) {
             guard tensor.name != "__metadata__" else {
                 throw SafetensorsError(file: path, tensor: tensor.name, .reservedName)
             }
@@ -155,6 +162,13 @@ public final class SafetensorsWriter {
         return Plan(header: bytes, layout: layout, byteCount: bytes.count + end)
     }
 
+    /// The order of the data in a file.
+    public static func order(of tensors: [TensorDeclaration]) -> [TensorDeclaration] {
+        tensors.sorted {
+            $0.dtype == $1.dtype ? $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) : $0.dtype.rank > $1.dtype.rank
+        }
+    }
+
     private static func pairs(_ metadata: [String: String]) -> JSONObject {
         var pairs = JSONObject([("format", "pt")])
         for key in metadata.keys.sorted() {
@@ -168,7 +182,7 @@ public final class SafetensorsWriter {
     ) throws(SafetensorsError) -> Range<Int> {
         let count: Int
         do {
-            count = try tensor.dtype.byteCount(of: tensor.shape)
+            count = try tensor.byteCount
         } catch {
             throw SafetensorsError(file: path, tensor: tensor.name, error)
         }

@@ -13,12 +13,12 @@ struct EigenRoute: Sendable, CustomTestStringConvertible {
     static let all: [EigenRoute] = [
         route("automatic") { _ in },
         route("one stage") { $0.reduction = .oneStage },
-        route("one stage, blocks of 5") {
+        route("one stage, blocks of 8") {
             $0.reduction = .oneStage
-            $0.sweepsPerBlock = 5
+            $0.sweepsPerBlock = 8
         },
         route("two stages, b 8") { forceTwoStage(&$0, bandwidth: 8, gridRows: 24, sweeps: 8) },
-        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, gridRows: 17, sweeps: 5) },
+        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, gridRows: 17, sweeps: 24) },
         route("two stages, b 64") { forceTwoStage(&$0, bandwidth: 64, gridRows: 512, sweeps: 64) },
     ]
 
@@ -150,7 +150,11 @@ func eigenErrors(_ a: Matrix64, _ result: SymmetricEigenResult) -> (residual: Do
         for count in [0, 1, 7, 69] {
             let part = try route.decompose(a, vectors: count)
             #expect(part.values == whole.values)
-            #expect(part.vectors == Matrix64(whole.vectors.view.columns(0..<count)))
+            // A product with few columns is computed another way, so the last digits may differ.
+            let differences = (0..<70).flatMap { i in
+                (0..<count).map { abs(part.vectors[i, $0] - whole.vectors[i, $0]) }
+            }
+            #expect(part.vectors.columns == count && differences.allSatisfy { $0 <= Self.tolerance(70) })
         }
     }
 

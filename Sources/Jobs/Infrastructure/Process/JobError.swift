@@ -8,6 +8,8 @@ public enum JobError: Error, Equatable, Sendable {
     case outputExists(String)
     /// The output is a file, or a link to nothing; only a folder is ever replaced.
     case outputIsNotAFolder(String)
+    /// The output is a folder, a device, or a link to nothing; only a file is ever replaced.
+    case outputIsNotAFile(String)
     /// The output is, is inside, or contains an input.
     case outputTouchesInput(output: String, input: String, relation: PathRelation)
     /// Another run writes the same output; `holder` is its process, where known.
@@ -42,7 +44,8 @@ extension JobError: FailureConvertible {
     /// The one place that turns a case into an exit code and a sentence.
     public var failure: Failure {
         switch self {
-        case .outputExists, .outputIsNotAFolder, .outputTouchesInput, .outputLocked, .leftovers, .journalMismatch:
+        case .outputExists, .outputIsNotAFolder, .outputIsNotAFile, .outputTouchesInput, .outputLocked, .leftovers,
+            .journalMismatch:
             outputFailure
         case .notEnoughSpace(let folder, let needed, let available):
             Failure(
@@ -71,6 +74,8 @@ extension JobError: FailureConvertible {
                 file: path)
         case .outputIsNotAFolder(let path):
             Failure(.usage, "\(path) exists and is not a folder; give another output", file: path)
+        case .outputIsNotAFile(let path):
+            Failure(.usage, "\(path) exists and is not a file; give another output", file: path)
         case .outputTouchesInput(let output, let input, let relation):
             Failure(
                 .usage, "the output \(output) \(relation.words) the input \(input); give another output", file: output)

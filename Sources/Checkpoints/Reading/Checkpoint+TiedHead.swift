@@ -1,0 +1,44 @@
+import Safetensors
+
+/// How the head of a model relates to its embedding.
+public enum TiedHead: Equatable, Sendable {
+    /// The configuration does not tie them, or there is no embedding to tie to.
+    case untied
+    /// The configuration ties them and the head is not stored.
+    case absent(embedding: String)
+    /// The configuration ties them and the head is stored once more, with the same bytes: it need not be written.
+    case identical(head: String, embedding: String)
+    /// The configuration ties them, but the stored head differs; loaders then use one of the two.
+    case different(head: String, embedding: String)
+}
+
+extension Checkpoint {
+    /// Whether the configuration says that the head is the embedding.
+    public var configTiesHead: Bool {
+        config["tie_word_embeddings"]?.bool ?? architecture?.tiesHeadByDefault ?? false
+    }
+
+    /// - Cost: reads head and embedding if the configuration ties them and both are there.
+    public func tiedHead() throws(CheckpointError) -> TiedHead {
+        guard configTiesHead, let embedding = tensors.first(where: { $0.role == .embedding && $0.layer == nil }) else {
+            return .untied
+        }
+        guard let head = tensors.first(where: { $0.role == .head }) else { return .absent(embedding: embedding.name) }
+        guard head.dtype == embedding.dtype, head.shape == embedding.shape,
+            try haveSameBytes(head.name, embedding.name)
+        else {
+            return .different(head: head.name, embedding: embedding.name)
+        }
+        return .identical(head: head.name, embedding: embedding.name)
+    }
+
+    private func haveSameBytes(_ left: String, _ right: String) throws(CheckpointError) -> Bool {
+        let a = try bytes(of: left)
+        let b = try bytes(of: right)
+        defer {
+            dropPages(of: left)
+            dropPages(of: right)
+        }
+        return a.withUnsafeBytes { a in b.withUnsafeBytes { b in a.elementsEqual(b) } }
+    }
+}

@@ -1,0 +1,88 @@
+import Safetensors
+
+/// A tensor of a checkpoint with its role in the model.
+public struct CheckpointTensor: Sendable {
+    public let name: String
+    public let dtype: TensorDType
+    /// As stored.
+    public let shape: [Int]
+    public let byteCount: Int
+    /// The module it belongs to: its name without `.weight`, `.bias`, or what a compressed schema adds.
+    public let module: String
+    public let role: ModuleRole
+    /// The block it is in, nil outside of blocks.
+    public let layer: Int?
+    public let expert: Int?
+    /// Whether it is the weight of a layer that stores it (in × out).
+    public let isTransposed: Bool
+    /// Which of `Checkpoint.files` holds it.
+    public let file: Int
+    /// Index in the modules of the architecture, where it is one of them.
+    let architectureModule: Int?
+
+    public var elementCount: Int { shape.reduce(1, *) }
+}
+
+/// A linear layer stored dense: y = W x + b with W (out × in).
+///
+/// Each slice of a stack of experts is a layer of its own.
+public struct LinearModule: Sendable, Equatable {
+    /// Name in reports, plans and patterns: the weight's without `.weight`, for a slice `<stack>.<expert>`.
+    public let name: String
+    /// The tensor that holds W, perhaps with others or transposed.
+    public let weightName: String
+    public let biasName: String?
+    public let role: ModuleRole
+    public let layer: Int?
+    public let expert: Int?
+    public let outFeatures: Int
+    public let inFeatures: Int
+    public let dtype: TensorDType
+    /// Whether the tensor stores (in × out).
+    public let isTransposed: Bool
+    /// Which matrix of a stack it is; nil where the tensor is W alone.
+    public let slice: Int?
+    /// Whether it is compressed unless the user says otherwise: in a block, and neither router nor head.
+    public let selectedByDefault: Bool
+
+    public var parameters: Int { outFeatures * inFeatures }
+}
+
+/// A linear layer stored in a compressed schema.
+public struct CompressedModule: Sendable {
+    public let name: String
+    public let schema: String
+    /// Its entry in `low_rank_modules`.
+    public let entry: JSON
+    public let role: ModuleRole
+    public let layer: Int?
+    public let expert: Int?
+}
+
+/// Compares names so that numbers in them count by value: `layers.2` before `layers.10`.
+///
+/// Names that differ only in leading zeros keep the order of their bytes.
+func precedesNaturally(_ left: String, _ right: String) -> Bool {
+    var a = Substring(left).utf8
+    var b = Substring(right).utf8
+    while let x = a.first, let y = b.first {
+        if isDigit(x), isDigit(y) {
+            let m = a.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
+            let n = b.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
+            if m.count != n.count { return m.count < n.count }
+            if !m.elementsEqual(n) { return m.lexicographicallyPrecedes(n) }
+            a = a.drop(while: isDigit)
+            b = b.drop(while: isDigit)
+        } else {
+            if x != y { return x < y }
+            a.removeFirst()
+            b.removeFirst()
+        }
+    }
+    if a.isEmpty != b.isEmpty { return a.isEmpty }
+    return left.utf8.lexicographicallyPrecedes(right.utf8)
+}
+
+private func isDigit(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+}

@@ -1,0 +1,67 @@
+import Foundation
+import Safetensors
+
+/// The finished parts of a long job, on the disk, so that a run that is killed at any point can go on.
+///
+/// A unit is what is done at once, for instance one group of tensors. It has a data file, if it needs one, and a
+/// record. Both appear whole or not at all, and the record appears last: a unit is finished exactly if its record is
+/// there.
+///
+///     for (index, group) in groups.enumerated() {
+///         let unit = "group-\(index)"
+///         if let record = try journal.record(of: unit) { … ; continue }
+///         try interruption.check()
+///         let writer = try SafetensorsWriter(path: journal.dataPath(of: unit, ".safetensors"), …)
+///         …
+///         try writer.finish()
+///         try journal.finish(unit, record: ["relative_error": …])
+///     }
+///
+/// Records of different units may be written from different threads.
+public struct Journal: Sendable {
+    private let folder: String
+
+    init(folder: String) { self.folder = folder }
+
+    /// Where the data of a unit goes. The file must be written under another name, forced to the disk and renamed, as
+    /// `AtomicFile` and `SafetensorsWriter` do. Several files of one unit differ by their suffix.
+    public func dataPath(of unit: String, _ suffix: String) -> String {
+        path(unit) + suffix
+    }
+
+    /// What was written down when the unit was finished; nil if it is not finished.
+    /// - Throws: `JSONError` if the record cannot be read.
+    public func record(of unit: String) throws -> JSON? {
+        guard try FileSystem.entry(at: recordPath(unit)) != nil else { return nil }
+        return try JSON.parse(file: recordPath(unit))
+    }
+
+    /// Marks a unit as finished. Its data must be complete on the disk.
+    /// - Parameter record: What a later run needs beside the data: errors, seconds, evidence.
+    public func finish(_ unit: String, record: JSON) throws(FileError) {
+        try AtomicFile.write(record.text(pretty: false), to: recordPath(unit))
+    }
+
+    /// Units finished by this run and the ones it continues.
+    public func finishedUnits() throws(FileError) -> Int {
+        try FileSystem.names(in: folder).count { $0.hasSuffix(Self.recordSuffix) }
+    }
+
+    private static let recordSuffix = ".unit.json"
+
+    private func recordPath(_ unit: String) -> String { path(unit) + Self.recordSuffix }
+
+    /// Any text is a name: bytes that a file name should not have are written as `%2f`.
+    private func path(_ unit: String) -> String {
+        var name = ""
+        for byte in unit.utf8 {
+            let character = Character(Unicode.Scalar(byte))
+            if character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character)) {
+                name.append(character)
+            } else {
+                name += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return "\(folder)/\(name)"
+    }
+}

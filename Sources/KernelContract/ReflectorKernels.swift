@@ -1,0 +1,93 @@
+/// Householder reflectors I − τ v vᵀ on blocks of Double that are too small to be worth packing.
+public struct ReflectorKernels: Sendable {
+    /// One step of a bulge chase.
+    public var chase: Kernel<ChaseStep>
+    /// A block of reflectors on a panel of vectors.
+    public var applyBlock: Kernel<StaggeredReflectors>
+
+    public init(chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>) {
+        self.chase = chase
+        self.applyBlock = applyBlock
+    }
+}
+
+/// One step of the sweep that annihilates column `sweep` of a symmetric band matrix below its first subdiagonal.
+///
+/// Step 0 makes the reflector of that column. A later step applies the reflector of the step before to the block below
+/// the diagonal from the right, and makes the one that annihilates the block's first column. Either applies it to the
+/// diagonal block from both sides. Elements (i, j) with i − 2b < j ≤ i + b must have memory of their own, and eight
+/// columns on either side of them be readable and finite: they are written back unchanged.
+@frozen
+public struct ChaseStep {
+    /// Element (0, 0); element (i, j) is at origin + i · rowStride + j. Rows start at multiples of eight elements.
+    public var origin: UnsafeMutablePointer<Double>
+    public var rowStride: Int
+    /// Order of the matrix.
+    public var size: Int
+    /// b, a multiple of eight.
+    public var bandwidth: Int
+    public var sweep: Int
+    public var step: Int
+    /// The reflector of the step before, from element (sweep + 1) mod 8 on, zeros around it (b + 16, aligned).
+    public var previous: UnsafeMutablePointer<Double>
+    public var previousTau: Double
+    /// Receives the new reflector in the same form.
+    public var current: UnsafeMutablePointer<Double>
+    /// Scratch (2 · (b + 16), aligned).
+    public var work: UnsafeMutablePointer<Double>
+    /// Tail squares below this are taken as zero.
+    public var negligibleSquare: Double
+    /// Receives τ of the new reflector.
+    public var tau: UnsafeMutablePointer<Double>
+
+    public init(
+        origin: UnsafeMutablePointer<Double>, rowStride: Int, size: Int, bandwidth: Int, sweep: Int, step: Int,
+        previous: UnsafeMutablePointer<Double>, previousTau: Double, current: UnsafeMutablePointer<Double>,
+        work: UnsafeMutablePointer<Double>, negligibleSquare: Double, tau: UnsafeMutablePointer<Double>
+    ) {
+        self.origin = origin
+        self.rowStride = rowStride
+        self.size = size
+        self.bandwidth = bandwidth
+        self.sweep = sweep
+        self.step = step
+        self.previous = previous
+        self.previousTau = previousTau
+        self.current = current
+        self.work = work
+        self.negligibleSquare = negligibleSquare
+        self.tau = tau
+    }
+}
+
+/// x ← (I − V T Vᵀ) x for reflectors of equal length that start one row after another.
+///
+/// V ((length + count) × count) is row-major; its column q is zero outside of rows q ..< q + length. T (count × count)
+/// is upper triangular. x ((length + count) × `panelColumns`) is row-major without gaps.
+@frozen
+public struct StaggeredReflectors {
+    public var v: UnsafePointer<Double>
+    public var t: UnsafePointer<Double>
+    public var x: UnsafeMutablePointer<Double>
+    /// Rows that a reflector touches, a multiple of eight.
+    public var length: Int
+    /// Reflectors, a multiple of eight.
+    public var count: Int
+    /// Scratch (count × `panelColumns`).
+    public var work: UnsafeMutablePointer<Double>
+
+    /// Columns of a panel: three vectors of the widest instruction set, whole numbers of three of the others.
+    public static var panelColumns: Int { 24 }
+
+    public init(
+        v: UnsafePointer<Double>, t: UnsafePointer<Double>, x: UnsafeMutablePointer<Double>, length: Int, count: Int,
+        work: UnsafeMutablePointer<Double>
+    ) {
+        self.v = v
+        self.t = t
+        self.x = x
+        self.length = length
+        self.count = count
+        self.work = work
+    }
+}
