@@ -193,11 +193,10 @@ struct CheckpointTests {
         config["num_key_value_heads"] = 2
         config["low_rank_base_model_type"] = "llama"
         config["low_rank_format_version"] = 1
-        config["low_rank_modules"] = .object(
-            JSONObject([
-                (q, ["schema": "ABLinear", "rank": 3]), (gate, ["schema": "SharedBasisLinear", "rank": 3, "basis": 0]),
-                (up, ["schema": "TTLinear"]),
-            ]))
+        config["low_rank_modules"] = [
+            q: ["schema": "ABLinear", "rank": 3], gate: ["schema": "SharedBasisLinear", "rank": 3, "basis": 0],
+            up: ["schema": "TTLinear"],
+        ]
         try folder.writeConfig(config)
         let checkpoint = try Checkpoint(path: folder.path)
         #expect(checkpoint.isCompressed)

@@ -84,3 +84,10 @@ extension JSONObject: Equatable {
         left.count == right.count && left.entries.allSatisfy { right[$0.key] == $0.value }
     }
 }
+
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    /// The last value counts where a key is given twice.
+    public init(dictionaryLiteral elements: (String, JSON)...) {
+        self.init(elements.map { (key: $0.0, value: $0.1) })
+    }
+}

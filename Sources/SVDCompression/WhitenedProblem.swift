@@ -1,0 +1,87 @@
+import CompressionCore
+import Kernels
+import LinearAlgebra
+import MatrixCore
+
+/// The matrix whose plain SVD solves a weighted problem, and the way back from its singular vectors to factors.
+struct WhitenedProblem {
+    private let objective: Objective
+    /// L_oᵀ T L_i (m × n).
+    let matrix: MatrixOperand
+
+    init(_ objective: Objective) {
+        self.objective = objective
+        let right = objective.inputs.weighted(objective.target)
+        matrix = objective.outputs.weighted(right.transposed).transposed
+    }
+
+    /// What was added to the diagonal of the metrics.
+    var shift: Double? {
+        switch (objective.inputs, objective.outputs) {
+        case (.gram(let inputs), .gram(let outputs)): max(inputs.shift, outputs.shift)
+        case (.gram(let gram), _), (_, .gram(let gram)): gram.shift
+        default: nil
+        }
+    }
+
+    /// A (m × r) and B (r × n) of the optimum, every component split evenly between them.
+    func factors(of svd: SVDResult) -> (a: Matrix, b: Matrix) {
+        var a = svd.u
+        var b: Matrix
+        if objective.isPlain {
+            b = Matrix(svd.v.view.transposed)
+            scaleRows(of: &b) { svd.singularValues[$0] }
+        } else {
+            // B = Uᵀ L_oᵀ T, A = L_o⁻ᵀ U.
+            let projected = objective.outputs.weighted(objective.target.transposed).transposed
+            b = Matrix(uninitializedRows: svd.rank, columns: projected.columns)
+            var product = Matrix64(uninitializedRows: svd.rank, columns: projected.columns)
+            multiply(MatrixOperand(svd.u).transposed, projected, into: product.mutableView())
+            convert(MatrixOperand(product), into: MutableMatrixOperand(b.mutableView()))
+            a = objective.outputs.unweighted(svd.u)
+        }
+        balance(&a, &b)
+        return (a, b)
+    }
+
+    /// Gives the columns of A and the rows of B the same norms, without changing the product.
+    private func balance(_ a: inout Matrix, _ b: inout Matrix) {
+        var scales = [Float](repeating: 1, count: b.rows)
+        for index in scales.indices {
+            let left = sumOfSquares(MatrixOperand(a.view.columns(index..<index + 1))).squareRoot()
+            let right = sumOfSquares(MatrixOperand(b.view.rows(index..<index + 1))).squareRoot()
+            if left > 0, right > 0 { scales[index] = Float((right / left).squareRoot()) }
+        }
+        let left = a.mutableView(), right = b.mutableView()
+        for row in 0..<left.rows {
+            for index in scales.indices { left[row, index] *= scales[index] }
+        }
+        for (index, scale) in scales.enumerated() {
+            for column in 0..<right.columns { right[index, column] /= scale }
+        }
+    }
+
+    private func scaleRows(of matrix: inout Matrix, by factor: (Int) -> Double) {
+        let view = matrix.mutableView()
+        for row in 0..<view.rows {
+            let scale = Float(factor(row))
+            for column in 0..<view.columns { view[row, column] *= scale }
+        }
+    }
+}
+
+extension Metric {
+    /// L⁻ᵀ u for columns u (n × k).
+    fileprivate func unweighted(_ u: Matrix) -> Matrix {
+        switch self {
+        case .identity:
+            return u
+        case .diagonal(let weights):
+            return Matrix(rows: u.rows, columns: u.columns) { Float(Double(u[$0, $1]) / weights[$0]) }
+        case .gram(let gram):
+            var wide = Matrix64(rows: u.rows, columns: u.columns) { Double(u[$0, $1]) }
+            solveTriangular(gram.root.view.transposed, .upper, into: wide.mutableView())
+            return Matrix(rows: u.rows, columns: u.columns) { Float(wide[$0, $1]) }
+        }
+    }
+}
