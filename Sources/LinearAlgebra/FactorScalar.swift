@@ -37,6 +37,24 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     /// target_i ← source[i · stride].
     static func widen(
         _ source: UnsafePointer<Self>, stride: Int, into target: UnsafeMutablePointer<Double>, _ count: Int)
+    /// target_i ← source[indices_i].
+    static func gather(_ source: UnsafePointer<Self>, _ indices: [Int], into target: UnsafeMutablePointer<Self>)
+}
+
+extension FactorScalar {
+    /// A matrix of its own with the elements of the view.
+    static func matrix(_ view: MatrixView<Self>) -> DenseMatrix<Self> {
+        var result = DenseMatrix<Self>(uninitializedRows: view.rows, columns: view.columns)
+        copy(view, scaledBy: 1, into: result.mutableView())
+        return result
+    }
+
+    /// Zeros that a view alone owns: working memory that is written through one view for as long as it lives. (Asking a
+    /// matrix for a second writable view while the first lives copies it.)
+    static func workspace(rows: Int, columns: Int) -> MutableMatrixView<Self> {
+        var matrix = DenseMatrix<Self>(rows: rows, columns: columns)
+        return matrix.mutableView()
+    }
 }
 
 extension Double: FactorScalar {
@@ -82,6 +100,12 @@ extension Double: FactorScalar {
 
     public static func sumOfSquares(_ x: UnsafePointer<Double>, _ count: Int) -> Double {
         VectorLoops.dot(x, x, count)
+    }
+
+    public static func gather(
+        _ source: UnsafePointer<Double>, _ indices: [Int], into target: UnsafeMutablePointer<Double>
+    ) {
+        for (i, index) in indices.enumerated() { target[i] = source[index] }
     }
 
     public static func largestMagnitude(_ a: MatrixView<Double>) -> Double { VectorLoops.largestMagnitude(a) }
@@ -158,6 +182,12 @@ extension Float: FactorScalar {
             i &+= 1
         }
         return (partial.0 + partial.1) + (partial.2 + partial.3)
+    }
+
+    public static func gather(
+        _ source: UnsafePointer<Float>, _ indices: [Int], into target: UnsafeMutablePointer<Float>
+    ) {
+        for (i, index) in indices.enumerated() { target[i] = source[index] }
     }
 
     public static func largestMagnitude(_ a: MatrixView<Float>) -> Double { Double(VectorLoops.largestMagnitude(a)) }

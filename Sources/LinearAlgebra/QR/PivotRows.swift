@@ -26,7 +26,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     public struct Options: Sendable {
         public var search = Search.automatic
         /// Fewest rows to choose for which `automatic` takes the sketch.
-        public var sketchLimit = 256
+        public var sketchLimit = 512
         /// Swap until no |C_ij| is above this; nil never swaps. Values just above 1 can take many swaps.
         public var largestEntryBound: Double?
         /// Most swaps; a bound that is not met within it is reported by `largestEntry`.
@@ -80,7 +80,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         let restOrder = (count..<a.rows).sorted { order[$0] < order[$1] }
         pivots = pivotOrder.map { order[$0] }
         rest = restOrder.map { order[$0] }
-        interpolation = DenseMatrix(rows: restOrder.count, columns: count) { c[restOrder[$0] - count, pivotOrder[$1]] }
+        interpolation = Self.reordered(c, rows: restOrder.map { $0 - count }, columns: pivotOrder)
         rank = qr.rank
         self.swaps = swaps
         largestEntry = Element.largestMagnitude(interpolation.view)
@@ -111,17 +111,36 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         return c
     }
 
+    private static func reordered(
+        _ c: DenseMatrix<Element>, rows: [Int], columns: [Int]
+    ) -> DenseMatrix<Element> {
+        var result = DenseMatrix<Element>(uninitializedRows: rows.count, columns: columns.count)
+        let target = result.mutableView()
+        for (i, row) in rows.enumerated() {
+            Element.gather(c.view.base + row * c.columns, columns, into: target.base + i * columns.count)
+        }
+        return result
+    }
+
     /// C from a fresh factorisation of the pivot rows, free of what the swaps' updates have rounded.
     private static func recomputed(
         _ a: MatrixView<Element>, order: [Int], count: Int
     ) throws(LinearAlgebraError) -> DenseMatrix<Element> {
-        let pivots = DenseMatrix<Element>(rows: a.columns, columns: count) { a[order[$1], $0] }
-        var others = DenseMatrix<Element>(rows: a.columns, columns: order.count - count) { a[order[count + $1], $0] }
-        let qr = try HouseholderQR(pivots.view)
-        qr.applyQTransposed(to: others.mutableView())
-        let solution = others.mutableView().rows(0..<count)
-        Element.solveTriangular(qr.r.view, .upper, into: solution)
-        return DenseMatrix(solution.readable.transposed)
+        var pivots = DenseMatrix<Element>(uninitializedRows: count, columns: a.columns)
+        var others = DenseMatrix<Element>(uninitializedRows: order.count - count, columns: a.columns)
+        let pivotView = pivots.mutableView()
+        let otherView = others.mutableView()
+        for (position, row) in order.enumerated() {
+            let target =
+                position < count
+                ? pivotView.rows(position..<position + 1) : otherView.rows(position - count..<position - count + 1)
+            Element.copy(a.rows(row..<row + 1), scaledBy: 1, into: target)
+        }
+        let qr = try HouseholderQR(pivotView.readable.transposed)
+        qr.applyQTransposed(to: otherView.transposed)
+        let solution = otherView.columns(0..<count)
+        Element.solveTriangular(qr.r.view, .upper, into: solution.transposed)
+        return Element.matrix(solution.readable)
     }
 
     private static func spectralNorm(of c: DenseMatrix<Element>, steps: Int) -> Double {

@@ -48,11 +48,11 @@ private struct SketchedReduction<Element: FactorScalar> {
     let blockSize: Int
     let threshold: Double
     /// Aᵀ (n × m), in pivoted order.
-    var columns: DenseMatrix<Element>
+    let columns: MutableMatrixView<Element>
     /// Yᵀ (n × blockSize + oversampling), in pivoted order; rows before `rank` are spent.
-    var sketch: DenseMatrix<Element>
-    var reflectors: DenseMatrix<Element>  // Vᵀ (limit × m)
-    var factors: DenseMatrix<Element>  // T factors (limit × blockSize)
+    let sketch: MutableMatrixView<Element>
+    let reflectors: MutableMatrixView<Element>  // Vᵀ (limit × m)
+    let factors: MutableMatrixView<Element>  // T factors (limit × blockSize)
     var permutation: [Int]
     var ranges: [Range<Int>] = []
     var rank = 0
@@ -63,14 +63,14 @@ private struct SketchedReduction<Element: FactorScalar> {
         count = a.columns
         limit = min(a.rows, a.columns, max(0, options.maximumRank ?? .max))
         blockSize = max(1, min(options.blockSize, limit))
-        columns = DenseMatrix(uninitializedRows: count, columns: rows)
-        reflectors = DenseMatrix(rows: limit, columns: rows)
-        factors = DenseMatrix(rows: limit, columns: blockSize)
+        columns = Element.workspace(rows: count, columns: rows)
+        reflectors = Element.workspace(rows: limit, columns: rows)
+        factors = Element.workspace(rows: limit, columns: blockSize)
         permutation = Array(0..<count)
         scratch = AlignedBuffer(
             uninitializedCount: max(
                 HouseholderQR<Element>.scratchCount(blockSize: blockSize, columns: count), rows))
-        let view = columns.mutableView()
+        let view = columns
         Element.copy(a.transposed, scaledBy: scale, into: view)
         let height = rows
         let largest = (0..<count).map { Element.sumOfSquares(view.base + $0 * height, height).squareRoot() }.max() ?? 0
@@ -80,17 +80,18 @@ private struct SketchedReduction<Element: FactorScalar> {
         let sketchRows = blockSize + max(0, options.oversampling)
         let directions: DenseMatrix<Element> = CounterRandom(seed: options.seed, stream: 0x534B_4554_4348)
             .normalMatrix(rows: rows, columns: sketchRows)
-        sketch = DenseMatrix(rows: count, columns: sketchRows)
-        Element.multiply(view.readable, directions.view, into: sketch.mutableView(), alpha: 1, beta: 0)
+        sketch = Element.workspace(rows: count, columns: sketchRows)
+        Element.multiply(view.readable, directions.view, into: sketch, alpha: 1, beta: 0)
     }
 
     var orthogonalFactor: OrthogonalFactor<Element> {
         OrthogonalFactor(
-            reflectors: DenseMatrix(reflectors.view.rows(0..<rank)), factors: factors, ranges: ranges)
+            reflectors: Element.matrix(reflectors.readable.rows(0..<rank)), factors: Element.matrix(factors.readable),
+            ranges: ranges)
     }
 
     var residualNorm: Double {
-        let view = columns.view
+        let view = columns.readable
         let height = rows - rank
         return (rank..<count).reduce(0) { $0 + Element.sumOfSquares(view.base + $1 * rows + rank, height) }.squareRoot()
     }
@@ -109,7 +110,7 @@ private struct SketchedReduction<Element: FactorScalar> {
     /// Brings the next columns to the front of what is left, and rotates the sketch so that theirs is triangular.
     /// - Returns: how many.
     private mutating func choosePivots() throws(LinearAlgebraError) -> Int {
-        let left = sketch.mutableView().rows(rank..<count).transposed
+        let left = sketch.rows(rank..<count).transposed
         let choice = try PivotedQR(
             left.readable,
             options: .init(maximumRank: min(blockSize, limit - rank), relativeTolerance: 0))
@@ -124,14 +125,14 @@ private struct SketchedReduction<Element: FactorScalar> {
             (column[position], column[from]) = (wanted, displaced)
             (place[wanted], place[displaced]) = (position, from)
         }
-        choice.applyQTransposed(to: sketch.mutableView().rows(rank..<count).transposed)
+        choice.applyQTransposed(to: sketch.rows(rank..<count).transposed)
         return choice.rank
     }
 
     private mutating func exchange(_ first: Int, _ second: Int) {
         guard first != second else { return }
         permutation.swapAt(first, second)
-        for view in [columns.mutableView(), sketch.mutableView()] {
+        for view in [columns, sketch] {
             let width = view.columns
             let one = view.base + first * width
             let other = view.base + second * width
@@ -145,10 +146,10 @@ private struct SketchedReduction<Element: FactorScalar> {
     /// - Returns: columns whose diagonal entry is above the threshold; only those are kept.
     private mutating func factorBlock(_ width: Int) -> Int {
         let start = rank
-        let view = columns.mutableView()
+        let view = columns
         let panel = PanelFactorization(
-            columns: view, reflectors: reflectors.mutableView(), scratch: scratch.base, leafWidth: 8)
-        let t = factors.mutableView().rows(start..<start + width).columns(0..<width)
+            columns: view, reflectors: reflectors, scratch: scratch.base, leafWidth: 8)
+        let t = factors.rows(start..<start + width).columns(0..<width)
         panel.factor(start..<start + width, t: t)
         let kept = (0..<width).first { abs(Element.double(view[start + $0, start + $0])) <= threshold } ?? width
         rank = start + kept
@@ -166,8 +167,8 @@ private struct SketchedReduction<Element: FactorScalar> {
     /// Y₂ ← Y₂ − Y₁ R₁₁⁻¹ R₁₂ in the rows of the sketch where Y₁ is not zero: a sketch of what the block has left.
     private mutating func reduceSketch(_ range: Range<Int>) {
         guard range.upperBound < count else { return }
-        let view = columns.view
-        let spent = sketch.mutableView().rows(range).columns(0..<range.count)  // Y₁ᵀ, lower triangular
+        let view = columns.readable
+        let spent = sketch.rows(range).columns(0..<range.count)  // Y₁ᵀ, lower triangular
         for i in 0..<range.count {
             // Rounding has left noise where the rotation made zeros.
             for j in (i + 1)..<max(range.count, i + 1) { spent[i, j] = 0 }
@@ -177,13 +178,13 @@ private struct SketchedReduction<Element: FactorScalar> {
         let rest = range.upperBound..<count
         Element.multiply(
             view.block(rows: rest, columns: range), spent.readable,
-            into: sketch.mutableView().rows(rest).columns(0..<range.count), alpha: -1, beta: 1)
+            into: sketch.rows(rest).columns(0..<range.count), alpha: -1, beta: 1)
     }
 
     func upperTrapezoid(scale: Element) -> DenseMatrix<Element> {
         var r = DenseMatrix<Element>(uninitializedRows: rank, columns: count)
         let view = r.mutableView()
-        Element.copy(columns.view.columns(0..<rank).transposed, scaledBy: scale, into: view)
+        Element.copy(columns.readable.columns(0..<rank).transposed, scaledBy: scale, into: view)
         for i in 0..<rank { (view.base + i * view.rowStride).update(repeating: 0, count: i) }
         return r
     }

@@ -47,7 +47,8 @@ public struct PivotedQR<Element: FactorScalar>: Sendable {
         residualNorm = reduction.residualNorm * Double(sign: .plus, exponent: scale.exponent, significand: 1)
         r = reduction.upperTrapezoid(scale: scale.inverse())
         q = OrthogonalFactor(
-            reflectors: DenseMatrix(reduction.reflectors.view.rows(0..<rank)), factors: reduction.factors,
+            reflectors: Element.matrix(reduction.reflectors.readable.rows(0..<rank)),
+            factors: Element.matrix(reduction.factors.readable),
             ranges: reduction.ranges)
     }
 
@@ -81,33 +82,33 @@ private struct PivotedReduction<Element: FactorScalar> {
     let blockSize: Int
     let relativeTolerance: Double
     /// Aᵀ (n × m): columns of A are contiguous rows, in pivoted order.
-    var columns: DenseMatrix<Element>
-    var reflectors: DenseMatrix<Element>  // Vᵀ (limit × m)
-    var factors: DenseMatrix<Element>  // T factors (limit × blockSize)
+    let columns: MutableMatrixView<Element>
+    let reflectors: MutableMatrixView<Element>  // Vᵀ (limit × m)
+    let factors: MutableMatrixView<Element>  // T factors (limit × blockSize)
     /// Fᵀ (blockSize × n): what the panel owes to the columns, A ← A − V Fᵀ.
-    var owed: DenseMatrix<Element>
+    let owed: MutableMatrixView<Element>
     var permutation: [Int]
     var ranges: [Range<Int>] = []
     var rank = 0
     /// Remaining norm of each column, and the norm it had when last computed in full.
     var norms: [Double]
     var computedNorms: [Double]
-    private var row: DenseMatrix<Element>  // (2 × n): scratch for a row of A and a product
-    private var swapBuffer: DenseMatrix<Element>  // (1 × m)
+    private let row: MutableMatrixView<Element>  // (2 × n): scratch for a row of A and a product
+    private let swapBuffer: MutableMatrixView<Element>  // (1 × m)
 
     init(_ a: MatrixView<Element>, scale: Element, options: PivotedQR<Element>.Options) {
         rows = a.rows
         count = a.columns
         limit = min(a.rows, a.columns, max(0, options.maximumRank ?? .max))
         blockSize = max(1, min(options.blockSize, limit))
-        columns = DenseMatrix(uninitializedRows: count, columns: rows)
-        reflectors = DenseMatrix(rows: limit, columns: rows)
-        factors = DenseMatrix(rows: limit, columns: blockSize)
-        owed = DenseMatrix(rows: blockSize, columns: count)
-        row = DenseMatrix(rows: 2, columns: count)
-        swapBuffer = DenseMatrix(rows: 1, columns: rows)
+        columns = Element.workspace(rows: count, columns: rows)
+        reflectors = Element.workspace(rows: limit, columns: rows)
+        factors = Element.workspace(rows: limit, columns: blockSize)
+        owed = Element.workspace(rows: blockSize, columns: count)
+        row = Element.workspace(rows: 2, columns: count)
+        swapBuffer = Element.workspace(rows: 1, columns: rows)
         permutation = Array(0..<count)
-        let view = columns.mutableView()
+        let view = columns
         Element.copy(a.transposed, scaledBy: scale, into: view)
         let height = rows
         norms = (0..<count).map { Element.sumOfSquares(view.base + $0 * height, height).squareRoot() }
@@ -160,14 +161,14 @@ private struct PivotedReduction<Element: FactorScalar> {
 
     private mutating func exchange(_ j: Int, _ pivot: Int, panelStart: Int) {
         guard j != pivot else { return }
-        let view = columns.mutableView()
-        let buffer = swapBuffer.mutableView().base
+        let view = columns
+        let buffer = swapBuffer.base
         let first = view.base + j * rows
         let second = view.base + pivot * rows
         Element.copyScaled(first, by: 1, to: buffer, rows)
         Element.copyScaled(second, by: 1, to: first, rows)
         Element.copyScaled(buffer, by: 1, to: second, rows)
-        let debt = owed.mutableView()
+        let debt = owed
         for k in 0..<(j - panelStart) { (debt[k, j], debt[k, pivot]) = (debt[k, pivot], debt[k, j]) }
         permutation.swapAt(j, pivot)
         // Position j is done after this step; its norms are not read again.
@@ -180,9 +181,9 @@ private struct PivotedReduction<Element: FactorScalar> {
         let j = rank
         let k = j - panelStart
         let height = rows - j
-        let view = columns.mutableView()
-        let debt = owed.mutableView()
-        let vectors = reflectors.mutableView()
+        let view = columns
+        let debt = owed
+        let vectors = reflectors
         let column = view.base + j * rows + j
         for l in 0..<k {
             Element.addScaled(vectors.base + (panelStart + l) * rows + j, by: -debt[l, j], to: column, height)
@@ -199,7 +200,7 @@ private struct PivotedReduction<Element: FactorScalar> {
 
         // F_k = τ (Aᵀ v − F (Vᵀ v)) over the columns that are left.
         let left = count - j - 1
-        let product = row.mutableView().rows(1..<2).columns(j + 1..<count)
+        let product = row.rows(1..<2).columns(j + 1..<count)
         let vector = MutableMatrixView(base: v, rows: height, columns: 1, rowStride: 1).readable
         Element.multiply(
             view.readable.block(rows: j + 1..<count, columns: j..<rows), vector, into: product.transposed, alpha: tau,
@@ -213,7 +214,7 @@ private struct PivotedReduction<Element: FactorScalar> {
     /// T_0k = −τ T (Vᵀ v), T_kk = τ.
     private mutating func extendFactor(_ overlaps: [Element], tau: Element, panelStart: Int) {
         let k = overlaps.count
-        let t = factors.mutableView().rows(panelStart..<panelStart + k + 1)
+        let t = factors.rows(panelStart..<panelStart + k + 1)
         for i in 0..<k {
             var sum: Element = 0
             for p in i..<k { sum += t[i, p] * overlaps[p] }
@@ -226,10 +227,10 @@ private struct PivotedReduction<Element: FactorScalar> {
     private mutating func settleRow(panelStart: Int) {
         let j = rank
         let left = count - j - 1
-        let debt = owed.mutableView()
-        let vectors = reflectors.mutableView()
-        let strided = columns.mutableView().transposed.block(rows: j..<j + 1, columns: j + 1..<count)
-        let current = row.mutableView().rows(0..<1).columns(j + 1..<count)
+        let debt = owed
+        let vectors = reflectors
+        let strided = columns.transposed.block(rows: j..<j + 1, columns: j + 1..<count)
+        let current = row.rows(0..<1).columns(j + 1..<count)
         Element.copy(strided.readable, scaledBy: 1, into: current)
         for l in 0...(j - panelStart) {
             Element.addScaled(
@@ -245,7 +246,7 @@ private struct PivotedReduction<Element: FactorScalar> {
         let first = rank + 1
         guard first < count else { return [] }
         var values = [Double](repeating: 0, count: count - first)
-        let entries = row.view.base + first
+        let entries = row.base + first
         values.withUnsafeMutableBufferPointer { target in
             if let base = target.baseAddress { Element.widen(entries, stride: 1, into: base, target.count) }
         }
@@ -267,13 +268,13 @@ private struct PivotedReduction<Element: FactorScalar> {
     private mutating func settle(panelStart: Int) {
         guard rank > panelStart, rank < count, rank < rows else { return }
         Element.multiply(
-            owed.view.block(rows: 0..<rank - panelStart, columns: rank..<count).transposed,
-            reflectors.view.block(rows: panelStart..<rank, columns: rank..<rows),
-            into: columns.mutableView().block(rows: rank..<count, columns: rank..<rows), alpha: -1, beta: 1)
+            owed.readable.block(rows: 0..<rank - panelStart, columns: rank..<count).transposed,
+            reflectors.readable.block(rows: panelStart..<rank, columns: rank..<rows),
+            into: columns.block(rows: rank..<count, columns: rank..<rows), alpha: -1, beta: 1)
     }
 
     private mutating func recompute(_ doubtful: [Int]) {
-        let view = columns.view
+        let view = columns
         for j in doubtful {
             norms[j] = Element.sumOfSquares(view.base + j * rows + rank, rows - rank).squareRoot()
             computedNorms[j] = norms[j]
@@ -283,7 +284,7 @@ private struct PivotedReduction<Element: FactorScalar> {
     func upperTrapezoid(scale: Element) -> DenseMatrix<Element> {
         var r = DenseMatrix<Element>(uninitializedRows: rank, columns: count)
         let view = r.mutableView()
-        Element.copy(columns.view.columns(0..<rank).transposed, scaledBy: scale, into: view)
+        Element.copy(columns.readable.columns(0..<rank).transposed, scaledBy: scale, into: view)
         for i in 0..<rank { (view.base + i * view.rowStride).update(repeating: 0, count: i) }
         return r
     }
