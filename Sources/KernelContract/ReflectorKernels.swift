@@ -4,10 +4,19 @@ public struct ReflectorKernels: Sendable {
     public var chase: Kernel<ChaseStep>
     /// A block of reflectors on a panel of vectors.
     public var applyBlock: Kernel<StaggeredReflectors>
+    /// QR of eight columns.
+    public var factorStrip: Kernel<StripFactorization>
+    /// The reflectors of eight columns on other columns.
+    public var updateStrips: Kernel<StripUpdate>
 
-    public init(chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>) {
+    public init(
+        chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, factorStrip: Kernel<StripFactorization>,
+        updateStrips: Kernel<StripUpdate>
+    ) {
         self.chase = chase
         self.applyBlock = applyBlock
+        self.factorStrip = factorStrip
+        self.updateStrips = updateStrips
     }
 }
 

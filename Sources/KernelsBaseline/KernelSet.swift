@@ -19,5 +19,7 @@ public func kernelSet() -> KernelSet {
             rowProducts: rowProducts64, rowCombination: rowCombination64, pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
         streams: StreamKernels(
             convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory),
-        reflectors: ReflectorKernels(chase: chaseStep, applyBlock: applyStaggeredReflectors))
+        reflectors: ReflectorKernels(
+            chase: chaseStep, applyBlock: applyStaggeredReflectors, factorStrip: factorPanelStrip,
+            updateStrips: updatePanelStrips))
 }

@@ -1,3 +1,4 @@
+import KernelContract
 import Kernels
 import MatrixCore
 
@@ -21,8 +22,9 @@ struct HouseholderPanel {
     let taus: AlignedBuffer<Double>
     /// VᵀV (width × width), kept for T.
     private let gram: AlignedBuffer<Double>
-    /// VᵀV and T of one strip (8 × 8 each).
-    private let stripFactors: AlignedBuffer<Double>
+    /// T of one strip, then scratch of the update for each strip (8 × 8 each).
+    private let small: AlignedBuffer<Double>
+    private let kernels = InstructionSet.active.kernels.reflectors
 
     static let strip = 8
 
@@ -33,12 +35,12 @@ struct HouseholderPanel {
         upper = AlignedBuffer(count: width * width, repeating: 0)
         taus = AlignedBuffer(count: width, repeating: 0)
         gram = AlignedBuffer(count: width * width, repeating: 0)
-        stripFactors = AlignedBuffer(count: 2 * Self.strip * Self.strip, repeating: 0)
+        small = AlignedBuffer(count: Self.strip * (width + Self.strip), repeating: 0)
     }
 
     /// Bytes of the buffers of a panel.
     static func scratchBytes(maximumRows: Int, width: Int) -> Int {
-        (maximumRows * width + 2 * width * width + width + 2 * strip * strip) * MemoryLayout<Double>.stride
+        (maximumRows * width + 2 * width * width + width + strip * (width + strip)) * MemoryLayout<Double>.stride
     }
 
     /// V (rows × width) after `factor`.
@@ -51,7 +53,6 @@ struct HouseholderPanel {
         upper.base.update(repeating: 0, count: upper.count)
         for first in stride(from: 0, to: width, by: Self.strip) {
             factorStrip(first, rows: m)
-            splitTriangle(first, rows: m)
             updateRight(of: first, rows: m)
             moveRowsToUpper(first, rows: m)
         }
@@ -63,61 +64,23 @@ struct HouseholderPanel {
 
     /// Factors the eight columns from `first` on, rows from `first` on.
     private func factorStrip(_ first: Int, rows m: Int) {
-        let p = panel.base + first
-        var scale = 0.0
-        var update = SIMD8<Double>.zero
-        for q in 0..<Self.strip {
-            let pivot = first + q
-            guard pivot < m else {
-                taus.base[pivot] = 0
-                continue
-            }
-            if q > 0 {
-                applyReflector(p + pivot * width, rows: 1, stride: width, column: q - 1, scale: scale, update: update)
-            }
-            let products = applyReflectorAndGather(
-                p + (pivot + 1) * width, rows: m - pivot - 1, stride: width, column: q, scale: scale, update: update)
-            var top = loadVector(p + pivot * width)
-            let reflector = ReflectorFactors(head: top[q], tailSquare: products[q])
-            taus.base[pivot] = reflector.tau
-            scale = reflector.scale
-            update = reflector.tau * (top + scale * products)
-            for l in 0...q { update[l] = 0 }
-            top -= update
-            top[q] = reflector.beta
-            storeVector(top, p + pivot * width)
-        }
-        let below = first + Self.strip
-        if below < m {
-            applyReflector(
-                p + below * width, rows: m - below, stride: width, column: Self.strip - 1, scale: scale, update: update)
-        }
-    }
-
-    /// Moves R of the strip's own columns out of the panel and writes the ones and zeros of V in its place.
-    private func splitTriangle(_ first: Int, rows m: Int) {
-        for i in first..<max(first, min(first + Self.strip, m)) {
-            for j in i..<(first + Self.strip) {
-                upper.base[i * width + j] = panel.base[i * width + j]
-                panel.base[i * width + j] = i == j ? 1 : 0
-            }
-        }
+        kernels.factorStrip(
+            StripFactorization(
+                strip: panel.base + first * width + first, rows: max(0, m - first), rowStride: width,
+                taus: taus.base + first, t: small.base, upper: upper.base + first * width + first, upperStride: width,
+                negligibleSquare: ReflectorFactors.negligibleSquare))
     }
 
     /// Applies the eight reflectors of the strip at `first`, transposed, to the columns to its right.
     private func updateRight(of first: Int, rows m: Int) {
-        guard first + Self.strip < width, first < m else { return }
-        let v = panel.base + first * width + first
-        let gram = stripFactors.base
-        let t = stripFactors.base + Self.strip * Self.strip
-        stripProducts(v, v, rows: m - first, stride: width, into: gram)
-        let shape = (rows: Self.strip, columns: Self.strip)
-        CompactWY.triangularFactor(
-            gram: MatrixView(base: gram, rows: shape.rows, columns: shape.columns, rowStride: Self.strip),
-            taus: taus.base + first,
-            into: MutableMatrixView(base: t, rows: shape.rows, columns: shape.columns, rowStride: Self.strip))
-        for column in stride(from: Self.strip, to: width - first, by: Self.strip) {
-            updateStrip(v + column, reflectors: v, triangularFactor: t, rows: m - first, stride: width)
+        guard first < m else { return }
+        let area = Self.strip * Self.strip
+        parallelFor((width - first) / Self.strip - 1) { index in
+            let v = panel.base + first * width + first
+            kernels.updateStrips(
+                StripUpdate(
+                    v: v, t: small.base, x: v + (index + 1) * Self.strip, strips: 1, rows: m - first, rowStride: width,
+                    work: small.base + (index + 1) * area))
         }
     }
 
