@@ -1,3 +1,4 @@
+import Kernels
 import MatrixCore
 
 /// Tridiagonal form of a small symmetric matrix, one reflector at a time: A = Q T Qᵀ.
@@ -19,45 +20,32 @@ struct OneStageReduction {
         diagonal = (0..<n).map { _ in 0 }
         offDiagonal = (0..<max(0, n - 1)).map { _ in 0 }
         taus = Matrix64(rows: BulgeChase.sweeps(size: n), columns: 1)
+        let kernels = VectorKernels<Double>()
         let products = AlignedBuffer<Double>(uninitializedCount: n)
         for k in 0..<taus.rows {
             let v = a.base + k * a.rowStride + k + 1
             let count = n - k - 1
-            let reflector = ReflectorFactors(head: v[0], tailSquare: dotProduct(v + 1, v + 1, count - 1))
+            let reflector = ReflectorFactors(head: v[0], tailSquare: kernels.dot(v + 1, v + 1, count - 1))
             for i in 1..<count { v[i] *= reflector.scale }
             v[0] = 1
             taus[k, 0] = reflector.tau
             offDiagonal[k] = reflector.beta
             let trailing = a.block(rows: k + 1..<n, columns: k + 1..<n)
-            Self.applyFromBothSides(trailing, v, tau: reflector.tau, products: products.base)
+            Self.applyFromBothSides(trailing, v, reflector.tau, products.base, kernels)
         }
         for k in 0..<n { diagonal[k] = a[k, k] }
         if n > 1 { offDiagonal[n - 2] = a[n - 2, n - 1] }
     }
 
-    /// a ← H a H with H = I − τ v vᵀ.
+    /// a ← H a H with H = I − τ v vᵀ: a + v wᵀ + w vᵀ for w = −τ a v + ½ τ² (vᵀ a v) v.
     private static func applyFromBothSides(
-        _ a: MutableMatrixView<Double>, _ v: UnsafePointer<Double>, tau: Double, products w: UnsafeMutablePointer<Double>
+        _ a: MutableMatrixView<Double>, _ v: UnsafePointer<Double>, _ tau: Double, _ w: UnsafeMutablePointer<Double>,
+        _ kernels: VectorKernels<Double>
     ) {
         guard tau != 0 else { return }
-        let n = a.rows
-        for i in 0..<n { w[i] = tau * dotProduct(a.base + i * a.rowStride, v, n) }
-        let half = 0.5 * tau * dotProduct(w, v, n)
-        for i in 0..<n { w[i] -= half * v[i] }
-        for i in 0..<n {
-            let row = a.base + i * a.rowStride
-            let (x, y) = (v[i], w[i])
-            for j in 0..<n { row[j] -= x * w[j] + y * v[j] }
-        }
+        kernels.multiply(a.readable, v, into: w, alpha: -tau)
+        kernels.add(-0.5 * tau * kernels.dot(w, v, a.rows), v, to: w, a.rows)
+        let pair = UnsafePointer(w)
+        kernels.addPair((v, pair), (pair, v), to: a)
     }
-}
-
-/// Σ x_i y_i, in eight interleaved sums.
-func dotProduct(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ count: Int) -> Double {
-    var sums = SIMD8<Double>.zero
-    let whole = count / 8 * 8
-    for i in stride(from: 0, to: whole, by: 8) { sums += loadVector(x + i) * loadVector(y + i) }
-    var sum = sums.sum()
-    for i in whole..<max(count, whole) { sum += x[i] * y[i] }
-    return sum
 }
