@@ -86,7 +86,7 @@ public struct StaggeredReflectors {
     public var work: UnsafeMutablePointer<Double>
 
     /// Columns of a panel: three vectors of the widest instruction set, whole numbers of three of the others.
-    public static var panelColumns: Int { 24 }
+    @inlinable public static var panelColumns: Int { 24 }
 
     public init(
         v: UnsafePointer<Double>, t: UnsafePointer<Double>, x: UnsafeMutablePointer<Double>, length: Int, count: Int,

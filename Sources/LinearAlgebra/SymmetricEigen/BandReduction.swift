@@ -70,18 +70,6 @@ struct BandReduction {
         copyDiagonalBlock(a, from: panels * bandwidth, to: size, into: band)
     }
 
-    /// X ← Q X in place, X (n × c), with the reflectors that `reduce` left in A.
-    func applyReflectors(in a: MatrixView<Double>, to x: MutableMatrixView<Double>) {
-        let workspace = AlignedBuffer<Double>(uninitializedCount: 2 * bandwidth * x.columns)
-        for p in (0..<Self.panels(size: size, bandwidth: bandwidth)).reversed() {
-            let columns = p * bandwidth..<(p + 1) * bandwidth
-            let rows = columns.upperBound..<size
-            CompactWY.apply(
-                MatrixOperand(a.block(rows: rows, columns: columns)), triangularFactors.view.rows(columns),
-                to: x.rows(rows), workspace: workspace)
-        }
-    }
-
     /// The blocks of the grid from row `first` on.
     private func grid(from first: Int) -> [Range<Int>] {
         stride(from: first / gridRows * gridRows, to: size, by: gridRows).map { start in

@@ -77,11 +77,14 @@ extension SymmetricEigen {
         evidence.timed("bulge chase") { second.run(band, vectors: a) }
         let chased = BulgeReflectors(
             size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view)
+        let panels = PanelReflectors(
+            size: n, bandwidth: b, panelsPerBlock: panelsPerBlock, vectors: a.readable,
+            triangularFactors: first.triangularFactors.view)
         return Tridiagonal(
             diagonal: (0..<n).map { band[$0, $0] }, offDiagonal: (1..<n).map { band[$0, $0 - 1] },
-            backTransform: { [first] x in
+            backTransform: { x in
                 chased.apply(to: x)
-                first.applyReflectors(in: a.readable, to: x)
+                panels.apply(to: x)
             })
     }
 
@@ -99,7 +102,9 @@ extension SymmetricEigen {
         }
         let reduction = BandReduction.scratchBytes(size: n, bandwidth: bandwidth)
         let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
-        let panels = 2 * bandwidth * count * MemoryLayout<Double>.stride
+        let panels = PanelReflectors(
+            size: n, bandwidth: bandwidth, panelsPerBlock: panelsPerBlock, vectors: empty, triangularFactors: empty
+        ).scratchBytes(columns: count)
         return copy + BandMatrix.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase
             + max(chased(bandwidth: bandwidth), panels)
     }

@@ -30,6 +30,9 @@ public struct SymmetricEigen: Sendable {
     /// Sweeps of the chase whose reflectors are applied to the vectors as one block, a multiple of eight.
     public var sweepsPerBlock = 32
 
+    /// Panels of the band reduction whose reflectors are applied to the vectors as one block.
+    public var panelsPerBlock = 4
+
     public init() {}
 
     /// The eigenvalues, descending, and the vectors of the `count` largest.
