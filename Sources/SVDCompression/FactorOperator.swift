@@ -9,6 +9,7 @@ import Safetensors
 /// the low-rank checkpoints that others have published, `BLinear` first, so their loaders read ours.
 public struct FactorOperator: LinearOperator {
     public static let schema = "ABLinear"
+    public static let biasName = "ALinear.bias"
 
     /// A (m × r).
     public let a: StoredTensor

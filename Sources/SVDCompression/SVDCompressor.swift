@@ -34,17 +34,9 @@ public struct SVDCompressor: Compressor {
         for member in group {
             let rule = rule(for: member)
             guard let rank = rule.rank(for: budget) else { return nil }
-            guard rule.saves(rank) else {
-                sizes.append(
-                    PlannedSize(
-                        dense: member, bytesPerNumber: member.factorType.bytes, because: Self.reason(member, rank)))
-                continue
-            }
-            let parameters = rank * (member.outFeatures + member.inFeatures)
             sizes.append(
-                PlannedSize(
-                    parameters: parameters, bytes: parameters * member.factorType.bytes, macs: parameters,
-                    entry: ["rank": JSON(rank)], schema: FactorOperator.schema))
+                rule.saves(rank)
+                    ? Self.planned(member, rank) : PlannedSize(dense: member, because: Self.reason(member, rank)))
         }
         return sizes
     }
@@ -76,6 +68,17 @@ public struct SVDCompressor: Compressor {
 
     private func rule(for member: GroupMember) -> RankRule {
         RankRule(rows: member.outFeatures, columns: member.inFeatures, multiple: rankMultiple)
+    }
+
+    private static func planned(_ member: GroupMember, _ rank: Int) -> PlannedSize {
+        let dtype = TensorDType(member.factorType)
+        return PlannedSize(
+            schema: FactorOperator.schema, entry: ["rank": JSON(rank)],
+            macs: rank * (member.outFeatures + member.inFeatures),
+            tensors: [
+                PlannedTensor("BLinear.weight", dtype, [rank, member.inFeatures]),
+                PlannedTensor("ALinear.weight", dtype, [member.outFeatures, rank]),
+            ])
     }
 
     private static func reason(_ member: GroupMember, _ rank: Int) -> String {

@@ -8,6 +8,9 @@ enum Program {
     /// Every command, in the order of the help text.
     static var commands: [any Command.Type] {
         [
+            CompressCommand.self,
+            VerifyCommand.self,
+            ReconstructCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
         ]

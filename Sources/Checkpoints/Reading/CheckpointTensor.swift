@@ -57,6 +57,8 @@ public struct CompressedModule: Sendable {
     public let role: ModuleRole
     public let layer: Int?
     public let expert: Int?
+    /// Whether the dense model stores the weight as (in × out).
+    public let isTransposed: Bool
 }
 
 /// Compares names so that numbers in them count by value: `layers.2` before `layers.10`.

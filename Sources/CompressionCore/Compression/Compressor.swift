@@ -54,35 +54,59 @@ public struct CompressionTask: Sendable {
 
 /// What a module will be stored as.
 public struct PlannedSize: Sendable, Equatable {
-    /// Numbers stored.
-    public var parameters: Int
-    /// Bytes stored, positions included.
-    public var bytes: Int
-    /// Multiply-adds per token.
-    public var macs: Int
-    /// Rank or ranks, as `LinearOperator.entry` has them.
-    public var entry: JSONObject
     /// Schema, or nil where the module stays dense.
-    public var schema: String?
-    /// Why it stays dense.
-    public var keptDense: String?
+    public let schema: String?
+    /// Rank or ranks, as `LinearOperator.entry` has them.
+    public let entry: JSONObject
+    /// Multiply-adds per token.
+    public let macs: Int
+    /// The tensors that replace the weight; none where the module stays dense.
+    public let tensors: [PlannedTensor]
+    /// Why the module stays dense.
+    public let keptDense: String?
 
-    public init(parameters: Int, bytes: Int, macs: Int, entry: JSONObject, schema: String) {
-        self.parameters = parameters
-        self.bytes = bytes
-        self.macs = macs
-        self.entry = entry
+    public init(schema: String, entry: JSONObject, macs: Int, tensors: [PlannedTensor]) {
         self.schema = schema
+        self.entry = entry
+        self.macs = macs
+        self.tensors = tensors
+        keptDense = nil
     }
 
     /// A module that stays dense.
-    public init(dense member: GroupMember, bytesPerNumber: Int, because reason: String) {
-        parameters = member.parameters
-        bytes = member.parameters * bytesPerNumber
-        macs = member.parameters
+    public init(dense member: GroupMember, because reason: String) {
+        schema = nil
         entry = JSONObject()
+        macs = member.parameters
+        tensors = []
         keptDense = reason
     }
+
+    /// Numbers stored in the tensors, positions not counted.
+    public var parameters: Int { tensors.reduce(0) { $0 + ($1.isIndex ? 0 : $1.elementCount) } }
+}
+
+/// A tensor that will be stored.
+public struct PlannedTensor: Sendable, Equatable {
+    /// As `OperatorTensor.name`.
+    public let name: String
+    public let scope: OperatorTensor.Scope
+    public let dtype: TensorDType
+    public let shape: [Int]
+    public let isIndex: Bool
+
+    public init(
+        _ name: String, _ dtype: TensorDType, _ shape: [Int], scope: OperatorTensor.Scope = .module,
+        isIndex: Bool = false
+    ) {
+        self.name = name
+        self.scope = scope
+        self.dtype = dtype
+        self.shape = shape
+        self.isIndex = isIndex
+    }
+
+    public var elementCount: Int { shape.reduce(1, *) }
 }
 
 /// What became of a module.

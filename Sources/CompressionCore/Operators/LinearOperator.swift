@@ -12,6 +12,9 @@ public protocol LinearOperator: Sendable {
     /// Name of the storage schema in config.json, for example "ABLinear".
     static var schema: String { get }
 
+    /// What the bias of a module is called behind the module's name; "bias" unless a published layout says otherwise.
+    static var biasName: String { get }
+
     /// m.
     var outFeatures: Int { get }
     /// n.
@@ -41,7 +44,10 @@ public protocol LinearOperator: Sendable {
 }
 
 extension LinearOperator {
+    public static var biasName: String { "bias" }
+
     public var schema: String { Self.schema }
+    public var biasName: String { Self.biasName }
 
     /// Numbers stored, positions not counted; tensors shared with other operators are counted in full.
     public var parameters: Int {

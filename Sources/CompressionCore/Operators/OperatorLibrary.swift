@@ -10,6 +10,9 @@ public struct OperatorLibrary: Sendable {
 
     public var schemas: [String] { types.keys.sorted() }
 
+    /// The type that reads a schema.
+    public func type(of schema: String) -> (any LinearOperator.Type)? { types[schema] }
+
     /// The operator of a module by the schema that its entry names.
     public func read(_ source: OperatorSource) throws(OperatorError) -> any LinearOperator {
         let schema = try source.word("schema")

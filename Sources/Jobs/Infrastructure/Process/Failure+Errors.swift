@@ -1,3 +1,4 @@
+import Checkpoints
 import CommandLineKit
 import Kernels
 import LinearAlgebra
@@ -13,6 +14,7 @@ extension Failure {
         case let error as FileError: self = Failure(error)
         case let error as JSONError: self = Failure(error)
         case let error as SafetensorsError: self = Failure(error)
+        case let error as CheckpointError: self = Failure(error)
         case let error as LinearAlgebraError: self = Failure(error)
         case let error as InstructionSetError: self = Failure(.usage, "\(error)")
         default: self = Failure(.inputOutput, "\(error)")
@@ -52,6 +54,14 @@ extension Failure {
         case .file(let cause): self = Failure(cause)
         case .indexJSON(let cause): self = Failure(cause)
         default: self = Failure(.badInput, "\(error)", file: error.file, tensor: error.tensor)
+        }
+    }
+
+    private init(_ error: CheckpointError) {
+        if let cause = error.systemFailure {
+            self = Failure(cause)
+        } else {
+            self = Failure(.badInput, "\(error)", file: error.filePath, tensor: error.tensor)
         }
     }
 

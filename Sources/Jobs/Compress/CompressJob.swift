@@ -1,0 +1,110 @@
+import Checkpoints
+import CommandLineKit
+import CompressionCore
+import Kernels
+import Planning
+import Safetensors
+
+/// Compresses a checkpoint: the main job.
+///
+/// 1. Everything that can be wrong is checked: the output, patterns, the target, the space on the disk.
+/// 2. Matrix by matrix: read, decompose, round, measure, write to the journal. A run that is stopped, or killed, goes
+///    on behind its last finished matrix with `resume`, and ends with the same bytes.
+/// 3. The output is put together beside its name and appears by one rename.
+///
+/// Memory is bounded by the largest matrix and its decomposition, not by the model.
+public struct CompressJob: Sendable {
+    public var request: CompressionRequest
+
+    public init(_ request: CompressionRequest) {
+        self.request = request
+    }
+
+    public func run(
+        progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
+    ) throws -> CompressionReport {
+        let watch = Stopwatch()
+        let output = OutputRequest(
+            request.output, inputs: [request.checkpoint], force: request.force, resume: request.resume)
+        try output.validate()
+        let prepared = try prepare(progress)
+        let fingerprint = RunFingerprint(
+            inputs: try InputFingerprint(of: request.checkpoint).entries(),
+            options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
+            instructionSet: InstructionSet.active.rawValue)
+        try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
+        return try StagedOutput.write(output, resumable: fingerprint) { staged in
+            let compression = ModuleCompression(
+                checkpoint: prepared.checkpoint, compressor: request.compressor, journal: staged.journal)
+            let results = try compress(prepared, compression, staged.unitsAtStart, progress, interruption)
+            try interruption.check()
+            progress.begin(ProgressStage("write", total: 1, unit: .items("folders")))
+            let assembly = try OutputAssembly(prepared.checkpoint, results, compression)
+            let written = try assembly.write(to: staged.path, maximumShardBytes: request.maximumShardBytes)
+            let report = try CompressionReport(
+                request, prepared.checkpoint, results,
+                stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
+                seconds: watch.seconds)
+            try prepared.checkTarget(report)
+            try AtomicFile.write(report.json.text(pretty: true), to: staged.path + "/report.json")
+            progress.advance(by: 1, request.output)
+            progress.end()
+            return report
+        }
+    }
+
+    /// What the job would do, without reading a weight or writing a file.
+    public func dryRun(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
+        try OutputRequest(request.output, inputs: [request.checkpoint], force: true).validate()
+        return try prepare(progress)
+    }
+
+    private func prepare(_ progress: any ProgressReporter) throws -> PlannedCompression {
+        let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
+        for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
+        if checkpoint.isCompressed {
+            throw JobError.badInput(
+                "\(request.checkpoint) is compressed already; compress the original", file: request.checkpoint)
+        }
+        try refuseUnreadableWeights(of: checkpoint)
+        let modules = try request.selection.modules(of: checkpoint)
+        let plan = try UniformPlanner(factorType: request.factorType)
+            .plan(modules, of: checkpoint, with: request.compressor, target: request.target)
+        return PlannedCompression(checkpoint: checkpoint, plan: plan)
+    }
+
+    /// Weights in types that cannot be computed with are refused if they would be selected, and carried along if not.
+    private func refuseUnreadableWeights(of checkpoint: Checkpoint) throws {
+        for case .unreadableWeight(let name, let dtype) in checkpoint.warnings {
+            let isExcluded = request.selection.exclude.contains { pattern in
+                guard let expression = try? Regex(pattern) else { return false }
+                return name.firstMatch(of: expression) != nil
+            }
+            guard let tensor = checkpoint.tensor(named: name), tensor.layer != nil, !isExcluded else { continue }
+            throw JobError.badInput(
+                "the weight has type \(dtype.rawValue), which cannot be compressed; expected F64, F32, F16 or BF16 "
+                    + "(--exclude '\(tensor.module)' carries it along untouched)",
+                file: checkpoint.file(of: name), tensor: name)
+        }
+    }
+
+    private func compress(
+        _ prepared: PlannedCompression, _ compression: ModuleCompression, _ alreadyDone: Int,
+        _ progress: any ProgressReporter, _ interruption: Interruption
+    ) throws -> [ModuleResult] {
+        let modules = prepared.plan.modules
+        progress.begin(
+            ProgressStage("compress", total: modules.count, unit: .items("matrices"), alreadyDone: alreadyDone))
+        var results: [ModuleResult] = []
+        for (index, planned) in modules.enumerated() {
+            try interruption.check()
+            if index + 1 < modules.count { prepared.checkpoint.prefetch(modules[index + 1].module) }
+            let result = try compression.run(planned)
+            results.append(result)
+            progress.log(.detail, ModuleLine(result, of: planned.module).text)
+            if index >= alreadyDone { progress.advance(by: 1, planned.module.name) }
+        }
+        progress.end()
+        return results
+    }
+}

@@ -1,0 +1,105 @@
+import Checkpoints
+import CommandLineKit
+import Foundation
+import Kernels
+import Planning
+import Safetensors
+
+/// What a compression did: report.json, version 1.
+///
+/// Everything in it is measured on what was written. Bytes are those of tensors; headers of the weight files come on
+/// top. Multiply-adds count every linear layer once per token, all experts included.
+public struct CompressionReport: Sendable {
+    /// Numbers and bytes in the tensors of the output; positions are bytes and no parameters.
+    public struct Stored: Sendable {
+        let parameters: Int
+        let bytes: Int
+    }
+
+    public let json: JSON
+    public let parameters: Int
+    public let bytes: Int
+    let source: String
+    let target: String
+    let lines: [ModuleResult]
+
+    init(
+        _ request: CompressionRequest, _ checkpoint: Checkpoint, _ results: [ModuleResult], stored: Stored,
+        seconds: Double
+    ) throws {
+        parameters = stored.parameters
+        bytes = stored.bytes
+        lines = results
+        source = request.checkpoint
+        target = "\(request.target)"
+        let totals = Self.totals(checkpoint, results, stored, seconds: seconds)
+        json = [
+            "report_version": 1,
+            "program": [
+                "name": JSON(ProgramIdentity.name), "version": JSON(ProgramIdentity.version),
+                "isa": JSON(InstructionSet.active.rawValue), "threads": JSON(Threads.count),
+            ],
+            "command": JSON(request.commandLine),
+            "source": [
+                "name": JSON(URL(fileURLWithPath: request.checkpoint).standardizedFileURL.lastPathComponent),
+                "fingerprint": JSON(try checkpoint.fingerprint()),
+                "architecture": checkpoint.modelType.map { JSON($0) } ?? .null,
+                "parameters": JSON(checkpoint.parameterCount), "bytes": JSON(checkpoint.byteCount),
+            ],
+            "method": JSON(request.method),
+            "options": .object(JSONObject(request.options.map { (key: $0.name, value: JSON($0.value)) })),
+            "target": JSON("\(request.target)"), "totals": totals,
+            "tensors": .array(results.map(\.report)),
+        ]
+    }
+
+    private static func totals(
+        _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, seconds: Double
+    ) -> JSON {
+        let denseMACs = checkpoint.linearModules.reduce(0) { $0 + $1.parameters }
+        let selected = Set(results.map(\.name))
+        let dense = checkpoint.linearModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
+        let kept = results.reduce(0) { $0 + $1.parameters }
+        let macs = denseMACs - dense + results.reduce(0) { $0 + $1.macs }
+        return [
+            "dense_parameters": JSON(checkpoint.parameterCount), "parameters": JSON(stored.parameters),
+            "dense_bytes": JSON(checkpoint.byteCount), "bytes": JSON(stored.bytes), "dense_macs": JSON(denseMACs),
+            "macs": JSON(macs), "keep_compressed": JSON(Double(kept) / Double(max(dense, 1))),
+            "keep_model": JSON(Double(stored.parameters) / Double(max(checkpoint.parameterCount, 1))),
+            "seconds": JSON(seconds), "peak_rss_bytes": JSON(ResourceUse.peakResidentBytes),
+        ]
+    }
+
+    // MARK: For people
+
+    /// The end of a run in a few lines.
+    public func summary(output: String) -> String {
+        let totals = json["totals"] ?? .null
+        func count(_ key: String) -> Int { totals[key]?.int ?? 0 }
+        func share(_ key: String) -> String { Quantity.percent(totals[key]?.double ?? 0) }
+        var table = TextTable([.left(""), .right("before"), .right("after"), .right("kept")])
+        func add(_ title: String, _ before: Int, _ after: Int, _ text: (Int) -> String) {
+            let kept = before > 0 ? Quantity.percent(Double(after) / Double(before)) : "–"
+            table.add([title, text(before), text(after), kept])
+        }
+        add("parameters", count("dense_parameters"), count("parameters"), Quantity.grouped)
+        add("tensor bytes", count("dense_bytes"), count("bytes"), Quantity.grouped)
+        add("multiply-adds per token", count("dense_macs"), count("macs"), Quantity.grouped)
+        let dense = lines.filter { !$0.isCompressed }
+        let worst = lines.filter(\.isCompressed).max { $0.relativeError < $1.relativeError }
+        var text = "\(lines.count - dense.count) of \(lines.count) selected matrices compressed to "
+            + "\(share("keep_compressed")) of their parameters (\(target))\n\n\(table.text())\n"
+        if let worst {
+            text += "largest relative error \(Quantity.significant(worst.relativeError, 4)) in \(worst.name)\n"
+        }
+        for result in dense.prefix(Self.denseLines) {
+            text += "kept dense: \(result.name): \(result.keptDenseReason ?? "")\n"
+        }
+        if dense.count > Self.denseLines { text += "kept dense: \(dense.count - Self.denseLines) more, see report.json\n" }
+        return text + "wrote \(output) in \(Quantity.duration(totals["seconds"]?.double ?? 0)), peak memory "
+            + "\(ByteCount.human(count("peak_rss_bytes")))\n"
+    }
+
+    /// Matrices named one by one in the summary.
+    private static let denseLines = 5
+}

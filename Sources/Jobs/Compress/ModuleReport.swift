@@ -1,0 +1,72 @@
+import Checkpoints
+import CompressionCore
+import MatrixCore
+import Safetensors
+
+/// The line of a matrix in report.json (`tensors`), as the format documents it.
+struct ModuleReport {
+    private let module: LinearModule
+    private let seconds: Double
+
+    init(_ module: LinearModule, seconds: Double) {
+        self.module = module
+        self.seconds = seconds
+    }
+
+    func dense(because reason: String) -> ModuleResult {
+        let bytes = module.parameters * (module.dtype.bits / 8)
+        var report = heading(schema: DenseOperator.schema)
+        report["parameters"] = JSON(module.parameters)
+        report["bytes"] = JSON(bytes)
+        report["macs"] = JSON(module.parameters)
+        report["relative_error"] = 0
+        report["rounding_error"] = 0
+        report["activation_error"] = .null
+        report["energy_kept"] = 1
+        report["shift"] = .null
+        report["solver"] = .null
+        report["seconds"] = JSON(seconds)
+        report["kept_dense_reason"] = JSON(reason)
+        return ModuleResult(name: module.name, report: report, entry: nil)
+    }
+
+    func compressed(
+        _ compressed: any LinearOperator, _ evidence: CompressionEvidence, relativeError: Double
+    ) -> ModuleResult {
+        var report = heading(schema: compressed.schema)
+        for key in ["rank", "ranks"] { report[key] = compressed.entry[key] ?? report[key] }
+        report["parameters"] = JSON(compressed.parameters)
+        report["bytes"] = JSON(compressed.bytes)
+        report["macs"] = JSON(compressed.macs)
+        report["relative_error"] = JSON(relativeError)
+        report["rounding_error"] = evidence.roundingError.map { JSON($0) } ?? .null
+        report["activation_error"] = .null
+        report["energy_kept"] = evidence.energyKept.map { JSON($0) } ?? .null
+        report["shift"] = evidence.shift.map { JSON($0) } ?? .null
+        report["solver"] = JSON(evidence.solver)
+        report["seconds"] = JSON(seconds)
+        report["kept_dense_reason"] = .null
+        for (key, value) in evidence.details.entries { report[key] = value }
+        return ModuleResult(name: module.name, report: report, entry: entry(of: compressed))
+    }
+
+    /// Schema and ranks; the type of the dense weight only where the factors have another, for `reconstruct`.
+    private func entry(of compressed: any LinearOperator) -> JSON {
+        var entry: JSON = ["schema": JSON(compressed.schema)]
+        for (key, value) in compressed.entry.entries { entry[key] = value }
+        let types = Set(compressed.tensors.filter { !$0.isIndex }.map(\.tensor.dtype))
+        if types != [module.dtype] { entry["dtype"] = JSON(module.dtype.rawValue) }
+        return entry
+    }
+
+    private func heading(schema: String) -> JSON {
+        [
+            "name": JSON(weightName), "shape": JSON([module.outFeatures, module.inFeatures]),
+            "dtype": JSON(module.dtype.rawValue), "role": JSON(module.role.rawValue),
+            "layer": module.layer.map { JSON($0) } ?? .null, "schema": JSON(schema),
+        ]
+    }
+
+    /// The name of the weight; a slice of a stack has the name it would have alone.
+    private var weightName: String { module.slice == nil ? module.weightName : "\(module.name).weight" }
+}

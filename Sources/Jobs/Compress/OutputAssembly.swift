@@ -1,0 +1,125 @@
+import Checkpoints
+import CompressionCore
+import Safetensors
+
+/// Puts the compressed folder together: finished modules, everything else of the source, config.json.
+///
+/// Tensors keep the order of the source; the tensors of a module stand where its weight stood. A head that the
+/// configuration ties to the embedding is not written a second time. Memory is bounded by one tensor.
+struct OutputAssembly {
+    private enum Origin {
+        case source(String)
+        case module(String)
+        /// A slice that stays dense of a stack whose other slices are compressed.
+        case slice(LinearModule)
+    }
+
+    private let checkpoint: Checkpoint
+    private let compressed: [String: ModuleResult]
+    private let compression: ModuleCompression
+    private let modulesOfWeight: [String: [LinearModule]]
+    private var tensors: [(declaration: TensorDeclaration, origin: Origin)] = []
+    private var moduleFiles: [String: SafetensorsFile] = [:]
+
+    init(_ checkpoint: Checkpoint, _ results: [ModuleResult], _ compression: ModuleCompression) throws {
+        self.checkpoint = checkpoint
+        self.compression = compression
+        compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
+        modulesOfWeight = Dictionary(grouping: checkpoint.linearModules, by: \.weightName)
+        try list()
+    }
+
+    /// Writes weights, index and configuration, and copies the other files.
+    func write(to folder: String, maximumShardBytes: Int) throws -> CheckpointWriter {
+        let writer = try CheckpointWriter(
+            folder: folder, config: config, tensors: tensors.map(\.declaration), maximumShardBytes: maximumShardBytes)
+        let origins = Dictionary(uniqueKeysWithValues: tensors.map { ($0.declaration.name, $0.origin) })
+        for name in writer.names {
+            switch origins[name] {
+            case .source(let original):
+                try writer.append(try checkpoint.bytes(of: original), to: name)
+                checkpoint.dropPages(of: original)
+            case .module(let module):
+                guard let file = moduleFiles[module] else { preconditionFailure("listed without its file") }
+                try writer.append(try file.bytes(of: name), to: name)
+                file.dropPages(of: name)
+            case .slice(let module):
+                try writer.append(try checkpoint.operand(of: module), to: name)
+            case nil:
+                preconditionFailure("a tensor that was not declared")
+            }
+        }
+        try writer.finish()
+        for file in try checkpoint.filesToCopy() {
+            try StagedFile.write(try OpenFile.contents(of: checkpoint.path + "/" + file), as: file, in: folder)
+        }
+        return writer
+    }
+
+    /// Numbers that are no parameters: positions of pivots, bit maps.
+    var indexElements: Int {
+        compressed.values.reduce(0) { total, result in
+            let stored = moduleFiles[result.name]?.tensors.reduce(0) { $0 + $1.elementCount } ?? 0
+            return total + stored - result.parameters
+        }
+    }
+
+    // MARK: Tensors
+
+    private mutating func list() throws {
+        var biases: [String: String] = [:]
+        for module in checkpoint.linearModules {
+            guard let bias = module.biasName, let schema = compressed[module.name]?.schema else { continue }
+            biases[bias] = MethodRegistry.library.type(of: schema).map { "\(module.name).\($0.biasName)" }
+        }
+        let tiedHead: String? = if case .identical(let head, _) = try checkpoint.tiedHead() { head } else { nil }
+        for tensor in checkpoint.tensors where tensor.name != tiedHead {
+            let modules = modulesOfWeight[tensor.name] ?? []
+            if modules.contains(where: { compressed[$0.name] != nil }) {
+                for module in modules { try list(module) }
+            } else {
+                let name = biases[tensor.name] ?? tensor.name
+                tensors.append(
+                    (TensorDeclaration(name: name, dtype: tensor.dtype, shape: tensor.shape), .source(tensor.name)))
+            }
+        }
+    }
+
+    private mutating func list(_ module: LinearModule) throws {
+        guard compressed[module.name] != nil else {
+            let declaration = TensorDeclaration(
+                name: "\(module.name).weight", dtype: module.dtype, shape: [module.outFeatures, module.inFeatures])
+            tensors.append((declaration, .slice(module)))
+            return
+        }
+        let file = try SafetensorsFile(path: compression.dataPath(of: module.name))
+        moduleFiles[module.name] = file
+        for tensor in file.tensors {
+            tensors.append(
+                (TensorDeclaration(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape), .module(module.name)))
+        }
+    }
+
+    // MARK: Configuration
+
+    /// The source's configuration, marked so that no loader that does not know the format opens it.
+    private var config: JSON {
+        guard !compressed.isEmpty else { return checkpoint.config }
+        var config = checkpoint.config
+        let family = checkpoint.modelType ?? "model"
+        let schemas = Set(compressed.values.compactMap(\.schema))
+        config["model_type"] = JSON("lowrank_\(family)")
+        if let original = checkpoint.config["auto_map"] { config["low_rank_base_auto_map"] = original }
+        config["auto_map"] = nil
+        config["low_rank_base_model_type"] = checkpoint.modelType.map { JSON($0) }
+        config["low_rank_format_version"] = 1
+        config["low_rank_method"] = JSON(type(of: compression.compressor).method)
+        config["low_rank_schema"] = JSON(schemas.count == 1 ? schemas.first ?? "mixed" : "mixed")
+        var modules = JSONObject()
+        for module in checkpoint.linearModules {
+            if let entry = compressed[module.name]?.entry { modules[module.name] = entry }
+        }
+        config["low_rank_modules"] = .object(modules)
+        return config
+    }
+}

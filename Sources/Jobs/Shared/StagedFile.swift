@@ -1,0 +1,18 @@
+import Foundation
+import MatrixCore
+import Safetensors
+
+/// Files of an output beside its weights.
+enum StagedFile {
+    /// Writes a file below a folder, making the folders between them.
+    static func write(_ bytes: AlignedBuffer<UInt8>, as name: String, in folder: String) throws {
+        let path = folder + "/" + name
+        let parent = (path as NSString).deletingLastPathComponent
+        do {
+            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+        } catch {
+            throw FileError(.create, parent, code: errno)
+        }
+        try AtomicFile.write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count), to: path)
+    }
+}

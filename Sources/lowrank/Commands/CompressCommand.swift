@@ -1,0 +1,95 @@
+import CommandLineKit
+import Jobs
+import MatrixCore
+import Planning
+
+/// `lowrank compress CKPT -o OUT`: the main job.
+struct CompressCommand: Command {
+    static let checkpoint = Argument(.folder("CKPT"), help: "Hugging Face folder, or one safetensors file")
+    static let output = RequiredOption("output", letter: "o", .folder("OUT"), help: "Folder to write")
+
+    static let method = Setting(
+        "method", .word(["svd"], placeholder: "NAME"), default: "svd", help: "How to compress: svd")
+    static let accuracy = Exclusion("accuracy", [exact, fast])
+    static let exact = Flag("exact", help: "Decompose by the slower route that is accurate at any condition")
+    static let fast = Flag("fast", help: "Decompose by randomised iteration; reports its excess error")
+
+    static let factorType = Setting(
+        "factor-dtype", .word(["keep", "f32", "f16", "bf16"]), default: "keep",
+        help: "Type of the factors; keep is that of each weight")
+    static let rankMultiple = Setting(
+        "rank-multiple", .integer("N", from: 1, to: 4096), default: 1, help: "Make ranks multiples of N")
+    static let shardSize = Setting(
+        "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
+        help: "Largest weight file, such as 2GB or 512MiB")
+
+    static let dryRun = Flag("dry-run", help: "Show what would be done, read no weight, write nothing")
+    static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
+    static let noMapping = Flag("no-mmap", help: "Read files instead of mapping them into memory")
+
+    static let specification = CommandSpecification(
+        "compress", summary: "Write a compressed checkpoint and its report",
+        discussion: """
+            Every linear layer inside the transformer blocks is replaced by two factors of lower rank, unless that \
+            would not make it smaller; embeddings, heads, norms and biases stay as they are. The target is never \
+            exceeded. --keep counts the selected matrices, those left dense included; --target-params and \
+            --target-size count the whole output.
+            """,
+        arguments: [checkpoint],
+        sections: [
+            OptionSection("Output", [output, factorType, shardSize]),
+            OptionSection("How much", TargetOptions.all),
+            OptionSection("What", SelectionOptions.all),
+            OptionSection("How", [method, rankMultiple, exact, fast]),
+            OptionSection("Running", [dryRun, resume, noMapping]),
+        ], exclusions: [TargetOptions.exclusion, accuracy],
+        examples: [
+            Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
+            Example("lowrank compress model -o small --target-size 4.5GB", "Fit the weights into 4.5 GB"),
+            Example(
+                "lowrank compress model -o small --max-error 0.1 --layers 4-27", "Ten per cent error at most, inner blocks"),
+        ], redirections: ["ratio": "--keep F or --remove F"])
+
+    private let request: CompressionRequest
+    private let isDryRun: Bool
+
+    init(_ arguments: ParsedArguments) throws {
+        var request = CompressionRequest(
+            checkpoint: arguments[Self.checkpoint], output: arguments[Self.output],
+            target: try TargetOptions.target(arguments), selection: SelectionOptions.selection(arguments),
+            accuracy: arguments[Self.exact] ? .exact : arguments[Self.fast] ? .fast : .automatic)
+        request.factorType = Self.type(named: arguments[Self.factorType])
+        request.rankMultiple = arguments[Self.rankMultiple]
+        request.maximumShardBytes = arguments[Self.shardSize]
+        request.usesMapping = !arguments[Self.noMapping]
+        request.resume = arguments[Self.resume]
+        self.request = request
+        isDryRun = arguments[Self.dryRun]
+    }
+
+    func run(_ context: RunContext) throws -> ExitCode {
+        var request = request
+        request.force = context.force
+        request.seed = context.seed
+        request.commandLine = context.commandLine
+        let job = CompressJob(request)
+        if isDryRun {
+            let planned = try job.dryRun(progress: context.terminal)
+            try context.terminal.publish(text: { try planned.text() }, json: { try planned.json().text(pretty: true) })
+            return .done
+        }
+        let report = try job.run(progress: context.terminal, interruption: context.interruption)
+        context.terminal.publish(
+            text: { report.summary(output: request.output) }, json: { report.json.text(pretty: true) })
+        return .done
+    }
+
+    private static func type(named name: String) -> ElementType? {
+        switch name {
+        case "f32": .float32
+        case "f16": .float16
+        case "bf16": .bfloat16
+        default: nil
+        }
+    }
+}
