@@ -3,11 +3,11 @@ import MatrixCore
 
 /// Singular value decomposition at any condition, by Gram matrices of what is left.
 ///
-/// For B (m × n), m ≥ n: a one-sided Jacobi method whose rotations are whole eigenvector matrices. Each round forms the
-/// Gram matrix of the columns that are left, rotates them by its eigenvectors, takes those whose length is at least an
-/// eighth of the longest as σ·u, and removes their directions from the rest. No column is ever judged beside one more
-/// than eight times as long, so the squared condition of a Gram matrix does no harm: what a round neglects are cosines of
-/// ε·σ_top²/σ_i ≤ 8·ε·σ_top, the backward error of LAPACK's gesdd. A round multiplies the length of what is left by
+/// For B (m × n), m ≥ n: a one-sided Jacobi method whose rotations are whole eigenvector matrices. Each round forms
+/// the Gram matrix of the columns that are left, rotates them by its eigenvectors, takes those whose length is at least
+/// an eighth of the longest as σ·u, and removes their directions from the rest. No column is ever judged beside one more
+/// than eight times as long, so the squared condition of a Gram matrix does no harm: what a round neglects are cosines
+/// of ε·σ_top²/σ_i ≤ 8·ε·σ_top, the backward error of LAPACK's gesdd. A round multiplies the length of what is left by
 /// less than an eighth, so 18 rounds reach rounding level at any spectrum; weights need two or three.
 ///
 /// Columns without direction (rank deficiency) are completed to an orthonormal basis from random ones.

@@ -5,7 +5,8 @@ import MatrixCore
 /// The leaf of the divide & conquer solver: O(n²) for values, 3n³ for vectors, at memory speed, so only for n of some
 /// tens. Vectors are kept as *rows*: a rotation then mixes two contiguous rows.
 ///
-/// - Source: Dubrulle, Martin, Wilkinson, "The implicit QL algorithm", Numer. Math. 12 (1968), in the form of EISPACK tql2.
+/// - Source: Dubrulle, Martin, Wilkinson, "The implicit QL algorithm", Numer. Math. 12 (1968), in the form of EISPACK's
+///   tql2.
 struct ImplicitQL {
     /// Sweeps allowed for one eigenvalue; three are usual.
     static let sweepLimit = 60
@@ -25,8 +26,8 @@ struct ImplicitQL {
             offDiagonal.withUnsafeMutableBufferPointer { e in
                 guard let d = d.baseAddress, let e = e.baseAddress else { return }
                 do throws(LinearAlgebraError) {
-                    try decompose(
-                        n, diagonal: d, offDiagonal: e, vectors: vectors.base, shape: (vectors.rowStride, vectors.columns))
+                    let shape = (stride: vectors.rowStride, width: vectors.columns)
+                    try decompose(n, diagonal: d, offDiagonal: e, vectors: vectors.base, shape: shape)
                 } catch {
                     failure = error
                 }

@@ -14,6 +14,12 @@ struct RankOneDeflation {
         let s: Double
     }
 
+    private struct Entry {
+        let entry: Int
+        let d: Double
+        let z: Double
+    }
+
     /// Entries left, in ascending order of d: their positions, d and z.
     private(set) var kept: [Int] = []
     private(set) var d: [Double] = []
@@ -35,9 +41,9 @@ struct RankOneDeflation {
             deflated = values.enumerated().map { ($0, $1) }
             return
         }
-        var pending: (entry: Int, d: Double, z: Double)?
+        var pending: Entry?
         for entry in values.indices {
-            let current = (entry: entry, d: values[entry], z: weights[entry])
+            let current = Entry(entry: entry, d: values[entry], z: weights[entry])
             if rho * current.z.magnitude <= tolerance {
                 deflated.append((entry, current.d))
             } else if let previous = pending {
@@ -51,9 +57,7 @@ struct RankOneDeflation {
 
     /// Deflates `previous` by a rotation with `current` where their d are close; otherwise keeps it.
     /// - Returns: what is to be compared with the next entry.
-    private mutating func join(
-        _ previous: (entry: Int, d: Double, z: Double), _ current: (entry: Int, d: Double, z: Double), _ tolerance: Double
-    ) -> (entry: Int, d: Double, z: Double) {
+    private mutating func join(_ previous: Entry, _ current: Entry, _ tolerance: Double) -> Entry {
         let length = (previous.z * previous.z + current.z * current.z).squareRoot()
         let c = current.z / length, s = -previous.z / length
         guard ((current.d - previous.d) * c * s).magnitude <= tolerance else {
@@ -62,10 +66,10 @@ struct RankOneDeflation {
         }
         rotations.append(Rotation(p: previous.entry, q: current.entry, c: c, s: s))
         deflated.append((previous.entry, previous.d * c * c + current.d * s * s))
-        return (current.entry, previous.d * s * s + current.d * c * c, length)
+        return Entry(entry: current.entry, d: previous.d * s * s + current.d * c * c, z: length)
     }
 
-    private mutating func keep(_ entry: (entry: Int, d: Double, z: Double)) {
+    private mutating func keep(_ entry: Entry) {
         kept.append(entry.entry)
         d.append(entry.d)
         z.append(entry.z)

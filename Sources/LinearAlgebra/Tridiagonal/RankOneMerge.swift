@@ -3,9 +3,9 @@ import MatrixCore
 
 /// The eigenpairs of a matrix put together from two halves and a rank-one correction.
 ///
-/// diag(T₁, T₂) + |β|·u·uᵀ with T_i = V_i Λ_i V_iᵀ is V (diag(d) + ρ·z·zᵀ) Vᵀ with V = diag(V₁, V₂); z comes from the last
-/// row of V₁ and the first of V₂. Values need only the secular equation; vectors are made for any range of positions:
-/// coefficients with respect to V, then one product with each half.
+/// diag(T₁, T₂) + |β|·u·uᵀ with T_i = V_i Λ_i V_iᵀ is V (diag(d) + ρ·z·zᵀ) Vᵀ with V = diag(V₁, V₂); z comes from the
+/// last row of V₁ and the first of V₂. Values need only the secular equation; vectors are made for any range of
+/// positions: coefficients with respect to V, then one product with each half.
 struct RankOneMerge {
     let first: TridiagonalNode
     let second: TridiagonalNode
@@ -35,16 +35,18 @@ struct RankOneMerge {
         for (value, row) in zip(first.values, first.rowOf) {
             sorted.append((value, first.vectors[row, lastColumn], true, row))
         }
+        let sign: Double = coupling < 0 ? -1 : 1
         for (value, row) in zip(second.values, second.rowOf) {
-            sorted.append((value, coupling < 0 ? -second.vectors[row, 0] : second.vectors[row, 0], false, row))
+            sorted.append((value, sign * second.vectors[row, 0], false, row))
         }
         sorted.sort { ($0.value, $0.isFirst ? 0 : 1, $0.row) < ($1.value, $1.isFirst ? 0 : 1, $1.row) }
         entries = sorted.map { ($0.isFirst, $0.row) }
+        let rho = 2 * coupling.magnitude
         deflation = RankOneDeflation(
-            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: 2 * coupling.magnitude)
-        roots = try SecularRoots(deflation, rho: 2 * coupling.magnitude)
+            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: rho)
+        roots = try SecularRoots(deflation, rho: rho)
         var all = roots.values.enumerated().map { (value: $1, source: Source.root($0), tie: $0) }
-        all += deflation.deflated.map { (value: $0.value, source: Source.entry($0.entry), tie: sorted.count + $0.entry) }
+        for (entry, value) in deflation.deflated { all.append((value, .entry(entry), sorted.count + entry)) }
         all.sort { ($0.value, $0.tie) < ($1.value, $1.tie) }
         values = all.map(\.value)
         sources = all.map(\.source)
@@ -89,11 +91,14 @@ struct RankOneMerge {
             var takesPart = [Bool](repeating: false, count: merge.entries.count)
             for entry in merge.deflation.kept { takesPart[entry] = true }
             for rotation in merge.deflation.rotations { takesPart[rotation.p] = true }
-            for half in [true, false] {
-                for (entry, place) in merge.entries.enumerated() where takesPart[entry] && place.isFirst == half {
-                    columnOf[entry] = firstRows.count + secondRows.count
-                    if half { firstRows.append(place.row) } else { secondRows.append(place.row) }
-                }
+            firstRows = Self.rows(merge, takesPart, first: true)
+            secondRows = Self.rows(merge, takesPart, first: false)
+            var ofFirst = [Int](repeating: -1, count: merge.first.order)
+            var ofSecond = [Int](repeating: -1, count: merge.second.order)
+            for (column, row) in firstRows.enumerated() { ofFirst[row] = column }
+            for (column, row) in secondRows.enumerated() { ofSecond[row] = firstRows.count + column }
+            for (entry, place) in merge.entries.enumerated() where takesPart[entry] {
+                columnOf[entry] = place.isFirst ? ofFirst[place.row] : ofSecond[place.row]
             }
             for source in merge.sources[range] {
                 switch source {
@@ -116,6 +121,15 @@ struct RankOneMerge {
                     next.untouched += 1
                 }
             }
+        }
+
+        /// Rows of a half that take part, ascending; all of them, with coefficients zero, if most do, since then the
+        /// half needs no copy.
+        private static func rows(_ merge: RankOneMerge, _ takesPart: [Bool], first: Bool) -> [Int] {
+            let order = first ? merge.first.order : merge.second.order
+            let rows = merge.entries.indices.filter { takesPart[$0] && merge.entries[$0].isFirst == first }
+                .map { merge.entries[$0].row }
+            return rows.isEmpty || 8 * rows.count < 7 * order ? rows.sorted() : Array(0..<order)
         }
     }
 
@@ -155,7 +169,13 @@ struct RankOneMerge {
     ) {
         guard target.rows > 0 else { return }
         guard !rows.isEmpty else {
-            for i in 0..<target.rows { (target.base + i * target.rowStride).update(repeating: 0, count: target.columns) }
+            for i in 0..<target.rows {
+                (target.base + i * target.rowStride).update(repeating: 0, count: target.columns)
+            }
+            return
+        }
+        if rows.count == vectors.rows {
+            Kernels.multiply(MatrixOperand(coefficients), MatrixOperand(vectors), into: target)
             return
         }
         let count = vectors.columns

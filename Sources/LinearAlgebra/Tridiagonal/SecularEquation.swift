@@ -2,15 +2,15 @@ import Kernels
 
 /// The roots of f(λ) = 1/ρ + Σ z_j²/(d_j − λ), that is the eigenvalues of diag(d) + ρ·z·zᵀ.
 ///
-/// One root lies between each pair of neighbouring poles, the last one within ρ‖z‖² above the last pole. A root is kept
-/// as its nearest pole plus an offset, so that all differences d_j − λ have full relative accuracy; this is what makes
-/// the vectors orthogonal.
+/// One root lies between each pair of neighbouring poles, the last one within ρ‖z‖² above the last pole. A root is
+/// kept as its nearest pole plus an offset, so that all differences d_j − λ have full relative accuracy; this is what
+/// makes the vectors orthogonal.
 ///
 /// - Method: f is replaced by a function with two poles whose root is the next iterate. Two such functions take turns,
 ///   the one with the *fixed weight* of the nearest pole and the *middle way*; each step stays within a bracket that
 ///   shrinks with every evaluation, and bisects where the model leaves it. Three to five steps are usual.
-/// - Source: R.-C. Li, "Solving secular equations stably and efficiently", LAPACK working note 89 (1993); first guess and
-///   switching as LAPACK's dlaed4.
+/// - Source: R.-C. Li, "Solving secular equations stably and efficiently", LAPACK working note 89 (1993); first guess
+///   and switching as LAPACK's dlaed4.
 struct SecularEquation {
     /// Poles, strictly ascending, and their weights, none zero; n ≥ 1.
     let d: UnsafeBufferPointer<Double>
@@ -107,8 +107,7 @@ struct SecularEquation {
             slopes += t * t
             j += 8
         }
-        var sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]))
-        var slope = ((slopes[0] + slopes[4]) + (slopes[1] + slopes[5])) + ((slopes[2] + slopes[6]) + (slopes[3] + slopes[7]))
+        var sum = Self.total(sums), slope = Self.total(slopes)
         while j < range.upperBound {
             let t = self.z[j] / ((self.d[j] - shift) - offset)
             sum += self.z[j] * t
@@ -116,6 +115,13 @@ struct SecularEquation {
             j += 1
         }
         return (sum, slope)
+    }
+
+    /// The lanes in a fixed order of additions.
+    @inline(__always)
+    private static func total(_ lanes: SIMD8<Double>) -> Double {
+        let halves = lanes.lowHalf + lanes.highHalf
+        return (halves[0] + halves[1]) + (halves[2] + halves[3])
     }
 
     /// Whether f is no more than the rounding of its own evaluation, that of the sums and that of the offset.
@@ -174,10 +180,12 @@ struct SecularEquation {
         let middle = rest - zl / half + zr / half
         if middle > 0 {
             let offset = Self.quadratic(a: rest * gap + zl + zr, b: zl * gap, c: rest)
-            return State(left: i, right: i + 1, root: Root(origin: i, offset: Self.within(offset, 0, half)), low: 0, high: half)
+            let root = Root(origin: i, offset: Self.within(offset, 0, half))
+            return State(left: i, right: i + 1, root: root, low: 0, high: half)
         }
         let offset = Self.quadratic(a: rest * gap - zl - zr, b: -zr * gap, c: rest)
-        return State(left: i, right: i + 1, root: Root(origin: i + 1, offset: Self.within(offset, -half, 0)), low: -half, high: 0)
+        let root = Root(origin: i + 1, offset: Self.within(offset, -half, 0))
+        return State(left: i, right: i + 1, root: root, low: -half, high: 0)
     }
 
     /// The solution of c·x² − a·x + b = 0 that stays finite as c goes to zero.

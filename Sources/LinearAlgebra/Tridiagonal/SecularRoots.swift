@@ -62,29 +62,35 @@ struct SecularRoots {
         weights.withUnsafeMutableBufferPointer { weights in
             nonisolated(unsafe) let weights = weights
             parallelFor((n + Self.strip - 1) / Self.strip) { piece in
-                poles.withUnsafeBufferPointer { d in
-                    origins.withUnsafeBufferPointer { origins in
-                        offsets.withUnsafeBufferPointer { offsets in
-                            guard let d = d.baseAddress, let o = origins.baseAddress, let x = offsets.baseAddress else { return }
-                            for j in (piece * Self.strip)..<min((piece + 1) * Self.strip, n) {
-                                let below = Self.product(d[j], o, x, d, count: j)
-                                let above = Self.product(d[j], o + j, x + j, d + j + 1, count: n - 1 - j)
-                                let last = -((d[j] - o[n - 1]) - x[n - 1])
-                                let magnitude = (below * above * last).magnitude.squareRoot()
-                                weights[j] = weights[j] < 0 ? -magnitude : magnitude
-                            }
-                        }
-                    }
+                for j in (piece * Self.strip)..<min((piece + 1) * Self.strip, n) {
+                    let magnitude = Self.weight(j, poles, origins, offsets)
+                    weights[j] = weights[j] < 0 ? -magnitude : magnitude
                 }
             }
         }
     }
 
+    private static func weight(_ j: Int, _ poles: [Double], _ origins: [Double], _ offsets: [Double]) -> Double {
+        let n = poles.count
+        let products = poles.withUnsafeBufferPointer { d in
+            origins.withUnsafeBufferPointer { origins in
+                offsets.withUnsafeBufferPointer { offsets in
+                    guard let d = d.baseAddress, let o = origins.baseAddress, let x = offsets.baseAddress else {
+                        return 0.0
+                    }
+                    return product(d[j], o, x, d, count: j) * product(d[j], o + j, x + j, d + j + 1, count: n - 1 - j)
+                }
+            }
+        }
+        let last = -((poles[j] - origins[n - 1]) - offsets[n - 1])
+        return (products * last).magnitude.squareRoot()
+    }
+
     /// Π ((pole − origins[i]) − offsets[i]) / (pole − poles[i]).
     @inline(__always)
     private static func product(
-        _ pole: Double, _ origins: UnsafePointer<Double>, _ offsets: UnsafePointer<Double>, _ poles: UnsafePointer<Double>,
-        count: Int
+        _ pole: Double, _ origins: UnsafePointer<Double>, _ offsets: UnsafePointer<Double>,
+        _ poles: UnsafePointer<Double>, count: Int
     ) -> Double {
         typealias Lanes = SIMD8<Double>
         let o = UnsafeRawPointer(origins), x = UnsafeRawPointer(offsets), d = UnsafeRawPointer(poles)

@@ -81,7 +81,9 @@ struct TridiagonalBlock {
         return torn
     }
 
-    private static func leaf(_ diagonal: [Double], _ offDiagonal: [Double]) throws(LinearAlgebraError) -> TridiagonalNode {
+    private static func leaf(
+        _ diagonal: [Double], _ offDiagonal: [Double]
+    ) throws(LinearAlgebraError) -> TridiagonalNode {
         var values = diagonal
         var off = offDiagonal + [0]
         var vectors = Matrix64.identity(diagonal.count)

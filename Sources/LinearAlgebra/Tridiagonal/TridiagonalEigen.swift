@@ -57,7 +57,7 @@ public struct TridiagonalEigen: Sendable {
     ) throws(LinearAlgebraError) -> TridiagonalSolution {
         let n = diagonal.count
         guard offDiagonal.count == max(n - 1, 0) else {
-            throw .shapeMismatch(rows: n, columns: offDiagonal.count, expected: "a diagonal and one number less beside it")
+            throw .shapeMismatch(rows: n, columns: offDiagonal.count, expected: "n numbers and n − 1 beside them")
         }
         if let i = diagonal.firstIndex(where: { !$0.isFinite }) { throw .nonFinite(row: i, column: i) }
         if let i = offDiagonal.firstIndex(where: { !$0.isFinite }) { throw .nonFinite(row: i, column: i + 1) }
@@ -68,9 +68,10 @@ public struct TridiagonalEigen: Sendable {
         var blocks: [TridiagonalBlock] = []
         var start = 0
         for i in 0..<n where i == n - 1 || Self.isNegligible(e[i], beside: d[i], d[i + 1]) {
-            blocks.append(
-                try TridiagonalBlock(
-                    diagonal: Array(d[start...i]), offDiagonal: Array(e[start..<i]), start: start, leafSize: max(leafSize, 1)))
+            let (diagonal, offDiagonal) = (Array(d[start...i]), Array(e[start..<i]))
+            let block = try TridiagonalBlock(
+                diagonal: diagonal, offDiagonal: offDiagonal, start: start, leafSize: max(leafSize, 1))
+            blocks.append(block)
             start = i + 1
         }
         return TridiagonalSolution(order: n, blocks: blocks, exponent: exponent)
@@ -113,7 +114,8 @@ struct TridiagonalSolution {
         var wanted = [Range<Int>](repeating: 0..<0, count: blocks.count)
         for source in sources[range] {
             let sofar = wanted[source.block]
-            wanted[source.block] = sofar.isEmpty ? source.position..<(source.position + 1) : sofar.lowerBound..<(source.position + 1)
+            let lower = sofar.isEmpty ? source.position : sofar.lowerBound
+            wanted[source.block] = lower..<(source.position + 1)
         }
         var result =
             blocks.count == 1
@@ -134,12 +136,16 @@ struct TridiagonalSolution {
     private func transpose(
         _ node: TridiagonalNode, positions: Range<Int>, into target: MutableMatrixView<Double>, columns: [Int]
     ) {
-        let strip = 64
-        nonisolated(unsafe) let sources = positions.map { node.vectors.view.base + node.rowOf[$0 - node.firstPosition] * node.vectors.columns }
-        parallelFor((target.rows + strip - 1) / strip) { piece in
-            for i in (piece * strip)..<min((piece + 1) * strip, target.rows) {
-                let row = target.base + i * target.rowStride
-                for k in columns.indices { row[columns[k]] = sources[k][i] }
+        nonisolated(unsafe) let sources = positions.map {
+            node.vectors.view.base + node.rowOf[$0 - node.firstPosition] * node.vectors.columns
+        }
+        let tile = 64
+        parallelFor((target.rows + tile - 1) / tile) { piece in
+            for start in stride(from: 0, to: columns.count, by: tile) {
+                for i in (piece * tile)..<min((piece + 1) * tile, target.rows) {
+                    let row = target.base + i * target.rowStride
+                    for k in start..<min(start + tile, columns.count) { row[columns[k]] = sources[k][i] }
+                }
             }
         }
     }

@@ -140,7 +140,8 @@ struct SpectrumCase: CustomTestStringConvertible, Sendable {
 
     @Test(arguments: [ElementType.bfloat16, .float16])
     func halfPrecisionIsReadInPlace(_ type: ElementType) throws {
-        let source = Matrix(rounding: matrix(rows: 24, columns: 16, spectrum: SpectrumCase.all[1].values(16)), columns: 16)
+        let spectrum = SpectrumCase.all[1].values(16)
+        let source = Matrix(rounding: matrix(rows: 24, columns: 16, spectrum: spectrum), columns: 16)
         let bits = AlignedBuffer<UInt16>(uninitializedCount: 24 * 16)
         let rounded = Matrix(rows: 24, columns: 16) { i, j in
             let value = source[i, j]

@@ -5,11 +5,12 @@ import Testing
 /// A family of symmetric tridiagonal matrices, by name.
 struct TridiagonalCase: CustomTestStringConvertible, Sendable {
     let name: String
-    let make: @Sendable (_ order: Int) -> (diagonal: [Double], offDiagonal: [Double])
+    typealias Make = @Sendable (_ order: Int) -> (diagonal: [Double], offDiagonal: [Double])
+    let make: Make
 
     var testDescription: String { name }
 
-    private init(_ name: String, _ make: @escaping @Sendable (Int) -> (diagonal: [Double], offDiagonal: [Double])) {
+    private init(_ name: String, _ make: @escaping Make) {
         self.name = name
         self.make = make
     }
@@ -18,28 +19,36 @@ struct TridiagonalCase: CustomTestStringConvertible, Sendable {
         (0..<max(count, 0)).map { value(CounterRandom(seed: seed), $0) }
     }
 
+    private static func normal(_ seed: UInt64, _ count: Int, scale: Double = 1) -> [Double] {
+        numbers(seed, count) { scale * $0.normal($1) }
+    }
+
+    private static func constant(_ value: Double, _ count: Int) -> [Double] {
+        [Double](repeating: value, count: max(count, 0))
+    }
+
     private static func wilkinson(_ order: Int) -> [Double] {
         (0..<order).map { (Double($0) - Double(order - 1) / 2).magnitude }
     }
 
     static let all: [TridiagonalCase] = [
-        .init("second difference") { n in ([Double](repeating: 2, count: n), [Double](repeating: -1, count: max(n - 1, 0))) },
+        .init("second difference") { n in (constant(2, n), constant(-1, n - 1)) },
         .init("random") { n in
-            (numbers(1, n) { $0.normal($1) }, numbers(2, n - 1) { $0.normal($1) })
+            (normal(1, n), normal(2, n - 1))
         },
-        .init("Wilkinson") { n in (wilkinson(n), [Double](repeating: 1, count: max(n - 1, 0))) },
+        .init("Wilkinson") { n in (wilkinson(n), constant(1, n - 1)) },
         .init("glued Wilkinson") { n in
             let diagonal = (0..<n).map { wilkinson(21)[$0 % 21] }
             return (diagonal, (0..<max(n - 1, 0)).map { $0 % 21 == 20 ? 1e-8 : 1 })
         },
         .init("clustered at one") { n in
-            (numbers(3, n) { 1 + 1e-13 * $0.normal($1) }, numbers(4, n - 1) { 1e-13 * $0.normal($1) })
+            (numbers(3, n) { 1 + 1e-13 * $0.normal($1) }, normal(4, n - 1, scale: 1e-13))
         },
-        .init("few distinct") { n in ((0..<n).map { Double($0 % 3) }, numbers(5, n - 1) { 1e-17 * $0.normal($1) }) },
-        .init("identity") { n in ([Double](repeating: 1, count: n), [Double](repeating: 0, count: max(n - 1, 0))) },
-        .init("zero") { n in ([Double](repeating: 0, count: n), [Double](repeating: 0, count: max(n - 1, 0))) },
+        .init("few distinct") { n in ((0..<n).map { Double($0 % 3) }, normal(5, n - 1, scale: 1e-17)) },
+        .init("identity") { n in (constant(1, n), constant(0, n - 1)) },
+        .init("zero") { n in (constant(0, n), constant(0, n - 1)) },
         .init("zero diagonal") { n in
-            ([Double](repeating: 0, count: n), numbers(6, n - 1) { $0.normal($1) })
+            (constant(0, n), normal(6, n - 1))
         },
         .init("graded down") { n in
             ((0..<n).map { pow(10, -Double($0) / 4) }, (0..<max(n - 1, 0)).map { pow(10, -Double($0) / 4 - 0.5) })
@@ -48,15 +57,16 @@ struct TridiagonalCase: CustomTestStringConvertible, Sendable {
             ((0..<n).map { pow(10, Double($0 - n) / 4) }, (0..<max(n - 1, 0)).map { pow(10, Double($0 - n) / 4) })
         },
         .init("split in pieces") { n in
-            (numbers(7, n) { $0.normal($1) }, numbers(8, n - 1) { $1 % 5 == 4 ? 0 : $0.normal($1) })
+            (normal(7, n), numbers(8, n - 1) { $1 % 5 == 4 ? 0 : $0.normal($1) })
         },
-        .init("tiny coupling") { n in (numbers(9, n) { $0.normal($1) }, [Double](repeating: 1e-9, count: max(n - 1, 0))) },
-        .init("huge") { n in (numbers(10, n) { 1e300 * $0.uniform($1) }, numbers(11, n - 1) { 1e300 * $0.uniform($1) }) },
-        .init("1e30") { n in (numbers(10, n) { 1e30 * $0.uniform($1) }, numbers(11, n - 1) { 1e30 * $0.uniform($1) }) },
-        .init("1e-30") { n in (numbers(12, n) { 1e-30 * $0.normal($1) }, numbers(13, n - 1) { 1e-30 * $0.normal($1) }) },
-        .init("denormal") { n in (numbers(14, n) { 0x1p-1046 * $0.normal($1) }, numbers(15, n - 1) { 0x1p-1046 * $0.normal($1) }) },
+        .init("tiny coupling") { n in (normal(9, n), constant(1e-9, n - 1)) },
+        .init("huge") { n in (normal(10, n, scale: 1e300), normal(11, n - 1, scale: 1e300)) },
+        .init("1e30") { n in (normal(10, n, scale: 1e30), normal(11, n - 1, scale: 1e30)) },
+        .init("1e-30") { n in (normal(12, n, scale: 1e-30), normal(13, n - 1, scale: 1e-30)) },
+        .init("denormal") { n in (normal(14, n, scale: 0x1p-1046), normal(15, n - 1, scale: 0x1p-1046)) },
         .init("wide range") { n in
-            (numbers(16, n) { pow(10, 20 * $0.uniform($1) - 20) }, numbers(17, n - 1) { pow(10, 20 * $0.uniform($1) - 20) })
+            let value = { (random: CounterRandom, index: Int) in pow(10, 20 * random.uniform(index) - 20) }
+            return (numbers(16, n, value), numbers(17, n - 1, value))
         },
     ]
 }

@@ -34,8 +34,10 @@ import Testing
         // Denormal numbers are coarser than ε.
         let grain = max(0x1p-52, scalbn(1, -1074 - exponent))
         let tolerance = 20 * grain * Double(n).squareRoot()
-        #expect(departureFromOrthonormal(vectors) <= 20 * 0x1p-52 * Double(n).squareRoot(), "\(label): orthogonality", sourceLocation: sourceLocation)
-        #expect(zip(scaled, scaled.dropFirst()).allSatisfy { $0 <= $1 }, "\(label): order", sourceLocation: sourceLocation)
+        let departure = departureFromOrthonormal(vectors)
+        let ascend = zip(scaled, scaled.dropFirst()).allSatisfy { $0 <= $1 }
+        #expect(departure <= 20 * 0x1p-52 * Double(n).squareRoot(), "\(label)", sourceLocation: sourceLocation)
+        #expect(ascend, "\(label): order", sourceLocation: sourceLocation)
         var worst = 0.0
         for j in 0..<n {
             var squares = 0.0
@@ -50,7 +52,8 @@ import Testing
         #expect(worst <= tolerance, "\(label): residual", sourceLocation: sourceLocation)
         for index in [0, n / 3, n - 1] {
             let exact = bisectedEigenvalue(d, e, index: index)
-            #expect((scaled[index] - exact).magnitude <= tolerance, "\(label): value \(index)", sourceLocation: sourceLocation)
+            let distance = (scaled[index] - exact).magnitude
+            #expect(distance <= tolerance, "\(label): value \(index)", sourceLocation: sourceLocation)
         }
     }
 
@@ -58,7 +61,8 @@ import Testing
     @Test func theSecondDifferenceHasItsKnownSpectrum() throws {
         let n = 200
         let t = TridiagonalCase.all[0].make(n)
-        let values = try TridiagonalEigen().decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: 0..<0).values
+        let solver = TridiagonalEigen()
+        let values = try solver.decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: 0..<0).values
         for k in 1...n {
             #expect((values[k - 1] - (2 - 2 * cos(Double(k) * .pi / Double(n + 1)))).magnitude < 1e-14)
         }
