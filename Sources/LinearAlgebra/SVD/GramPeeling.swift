@@ -4,8 +4,8 @@ import MatrixCore
 /// Singular value decomposition at any condition, by Gram matrices of what is left.
 ///
 /// For B (m × n), m ≥ n: a one-sided Jacobi method whose rotations are whole eigenvector matrices. Each round forms
-/// the Gram matrix of the columns that are left, rotates them by its eigenvectors, takes those whose length is at least
-/// an eighth of the longest as σ·u, and removes their directions from the rest. No column is ever judged beside one more
+/// the Gram matrix of the columns that are left, rotates them by its eigenvectors, takes those at least an eighth as
+/// long as the longest as σ·u, and removes their directions from the rest. No column is ever judged beside one more
 /// than eight times as long, so the squared condition of a Gram matrix does no harm: what a round neglects are cosines
 /// of ε·σ_top²/σ_i ≤ 8·ε·σ_top, the backward error of LAPACK's gesdd. A round multiplies the length of what is left by
 /// less than an eighth, so 18 rounds reach rounding level at any spectrum; weights need two or three.
@@ -53,10 +53,8 @@ struct GramPeeling {
             }
             let lengths = columnNorms(rest.readable)
             let taken = lengths.prefix { $0 > 0 && $0 >= Self.share * lengths[0] }.count
-            for j in 0..<taken {
-                values[done + j] = completing ? 0 : lengths[j]
-                scale(rest.columns(j..<(j + 1)), by: 1 / lengths[j])
-            }
+            for j in 0..<taken where !completing { values[done + j] = lengths[j] }
+            normalise(rest.columns(0..<taken), lengths)
             done += taken
         }
         return Self.sorted(&b, values, rotation)
@@ -80,9 +78,14 @@ struct GramPeeling {
         }
     }
 
-    private func scale(_ block: MutableMatrixView<Double>, by factor: Double) {
-        for i in 0..<block.rows {
-            for j in 0..<block.columns { block[i, j] *= factor }
+    private func normalise(_ block: MutableMatrixView<Double>, _ lengths: [Double]) {
+        let inverses = lengths.map { 1 / $0 }
+        let strip = 64
+        parallelFor((block.rows + strip - 1) / strip) { piece in
+            for i in (piece * strip)..<min((piece + 1) * strip, block.rows) {
+                let row = block.base + i * block.rowStride
+                for j in 0..<block.columns { row[j] *= inverses[j] }
+            }
         }
     }
 
@@ -100,19 +103,26 @@ extension Matrix64 {
     func columns(inOrder order: [Int]) -> Matrix64 {
         var result = Matrix64(uninitializedRows: rows, columns: order.count)
         let source = view, target = result.mutableView()
-        for i in 0..<rows {
+        parallelFor(rows) { i in
             for (j, from) in order.enumerated() { target[i, j] = source[i, from] }
         }
         return result
     }
 }
 
-/// Lengths of the columns, summed in row order.
+/// Lengths of the columns, each summed in row order.
 func columnNorms(_ a: MatrixView<Double>) -> [Double] {
+    precondition(a.columnStride == 1, "rows must lie without gaps")
     var squares = [Double](repeating: 0, count: a.columns)
+    let strip = 256
     squares.withUnsafeMutableBufferPointer { squares in
-        for i in 0..<a.rows {
-            for j in 0..<a.columns { squares[j] += a[i, j] * a[i, j] }
+        nonisolated(unsafe) let squares = squares
+        parallelFor((a.columns + strip - 1) / strip) { piece in
+            let columns = (piece * strip)..<min((piece + 1) * strip, a.columns)
+            for i in 0..<a.rows {
+                let row = a.base + i * a.rowStride
+                for j in columns { squares[j] += row[j] * row[j] }
+            }
         }
     }
     return squares.map { $0.squareRoot() }

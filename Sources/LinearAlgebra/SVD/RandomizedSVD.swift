@@ -9,7 +9,7 @@ import MatrixCore
 /// The error is known exactly, ‖A‖² − Σσ̂²; the optimum is not. Each product can only raise the captured energy Σσ̂²,
 /// about geometrically, so what is still missing is extrapolated from its last two rises.
 ///
-/// - Cost: (2·powerIterations + 2) products of m·n·l and as many orthonormalisations of m·l².
+/// - Cost: (2·powerIterations + 1) products of m·n·l in Float and one in Double, and as many bases of m·l².
 /// - Source: Halko, Martinsson, Tropp, SIAM Review 53 (2011), algorithms 4.4 and 5.1; the extrapolation is ours.
 struct RandomizedSVD {
     var oversampling: Int
@@ -23,65 +23,62 @@ struct RandomizedSVD {
         let width = min(problem.shortSide, rank + max(oversampling, 0))
         var energies: [Double] = []
 
-        let random = CounterRandom(seed: seed)
-        let start: Matrix = random.normalMatrix(rows: problem.shortSide, columns: width)
-        var basis = try Self.step(&evidence, tall, MatrixOperand(start)).basis  // (long × l)
-        for _ in 0..<max(powerIterations, 0) {
-            let short = try Self.step(&evidence, tall.transposed, Self.rounded(basis))
-            let long = try Self.step(&evidence, tall, Self.rounded(short.basis))
-            energies += [short.energy(rank), long.energy(rank)]
-            basis = long.basis
+        let start: Matrix = CounterRandom(seed: seed).normalMatrix(rows: problem.shortSide, columns: width)
+        var product = evidence.timed("product") { Self.product(tall, start) }  // (long × l)
+        for iteration in 0..<max(powerIterations, 0) {
+            let long: ThinQR<Float> = try evidence.timed("basis") { () throws(LinearAlgebraError) in
+                try ThinQR(product.view)
+            }
+            let back = evidence.timed("product") { Self.product(tall.transposed, long.q) }
+            let short: ThinQR<Float> = try evidence.timed("basis") { () throws(LinearAlgebraError) in
+                try ThinQR(back.view)
+            }
+            product = evidence.timed("product") { Self.product(tall, short.q) }
+            guard iteration == powerIterations - 1 else { continue }
+            energies = try evidence.timed("energy") { () throws(LinearAlgebraError) in
+                [try Self.energy(MatrixOperand(short.r), rank), try Self.energy(MatrixOperand(product), rank)]
+            }
         }
-        // AᵀQ = V Σ Wᵀ, so A ≈ Q QᵀA = (Q W) Σ Vᵀ. In Double, or ‖A‖² − Σσ̂² would drown in Float's rounding.
-        let last = try Self.step(&evidence, tall.transposed, MatrixOperand(basis))
-        energies.append(last.energy(rank))
-        let left = evidence.timed("product") {
-            var left = Matrix(uninitializedRows: tall.rows, columns: rank)
-            let rotation = Matrix(rounding: last.rotation, columns: rank)
-            multiply(Self.rounded(basis), MatrixOperand(rotation), into: left.mutableView())
-            return left
+        // From here on in Double, or ‖A‖² − Σσ̂² would drown in Float's rounding.
+        let basis = try evidence.timed("basis") { () throws(LinearAlgebraError) in
+            try ThinQR(Matrix64(widening: product).view).q
         }
-        let squaredError = max(problem.norm * problem.norm - last.energy(rank), 0)
+        let last = try evidence.timed("projection") { () throws(LinearAlgebraError) in
+            try Self.project(tall, basis, rank)
+        }
+        energies.append(last.kept.reduce(0) { $0 + $1 * $1 })
+        // AᵀQ = U Σ Vᵀ, so A ≈ Q QᵀA = (Q V) Σ Uᵀ.
+        let long = evidence.timed("product") {
+            Self.product(MatrixOperand(Matrix(rounding: basis, columns: width)), last.v)
+        }
+        let squaredError = max(problem.norm * problem.norm - energies[energies.count - 1], 0)
         evidence.spectrumIsComplete = width == problem.shortSide
         evidence.truncationError = squaredError.squareRoot()
         evidence.excessEstimate = Self.excess(energies, squaredError: squaredError)
         return problem.result(
-            longFactor: left, shortFactor: Matrix(rounding: last.basis, columns: rank), values: last.values,
-            evidence: evidence)
+            longFactor: long, shortFactor: last.u, values: last.singularValues, evidence: evidence)
     }
 
-    /// A product and the SVD of what comes out.
-    private struct Step {
-        let basis: Matrix64  // (rows × l), the left vectors
-        let rotation: Matrix64  // (l × l), the right ones
-        let values: [Double]
-
-        func energy(_ rank: Int) -> Double { values.prefix(rank).reduce(0) { $0 + $1 * $1 } }
+    private static func product(_ a: MatrixOperand, _ block: Matrix) -> Matrix {
+        var product = Matrix(uninitializedRows: a.rows, columns: block.columns)
+        multiply(a, MatrixOperand(block), into: product.mutableView())
+        return product
     }
 
-    /// a · block, in the precision of the block.
-    private static func step(
-        _ evidence: inout SVDEvidence, _ a: MatrixOperand, _ block: MatrixOperand
-    ) throws(LinearAlgebraError) -> Step {
-        var basis = evidence.timed("product") {
-            var wide = Matrix64(uninitializedRows: a.rows, columns: block.columns)
-            if block.type == .float64 {
-                multiply(a, block, into: wide.mutableView())
-            } else {
-                var product = Matrix(uninitializedRows: a.rows, columns: block.columns)
-                multiply(a, block, into: product.mutableView())
-                convert(MatrixOperand(product), into: MutableMatrixOperand(wide.mutableView()))
-            }
-            return wide
-        }
-        let peeled = try evidence.timed("basis") { () throws(LinearAlgebraError) in
-            try GramPeeling().decompose(&basis)
-        }
-        return Step(basis: basis, rotation: peeled.rotation, values: peeled.values)
+    /// Σ_{i≤k} σ_i².
+    private static func energy(_ a: MatrixOperand, _ rank: Int) throws(LinearAlgebraError) -> Double {
+        var gram = Matrix64(uninitializedRows: a.columns, columns: a.columns)
+        multiplyByTranspose(a.transposed, into: gram.mutableView())
+        return try SymmetricEigen().decompose(gram, vectors: 0).values.prefix(rank).reduce(0, +)
     }
 
-    private static func rounded(_ matrix: Matrix64) -> MatrixOperand {
-        MatrixOperand(Matrix(rounding: matrix, columns: matrix.columns))
+    /// The top-k triplets of AᵀQ (short × l).
+    private static func project(
+        _ tall: MatrixOperand, _ basis: Matrix64, _ rank: Int
+    ) throws(LinearAlgebraError) -> SVDResult {
+        var projected = Matrix64(uninitializedRows: tall.columns, columns: basis.columns)
+        multiply(tall.transposed, MatrixOperand(basis), into: projected.mutableView())
+        return try TruncatedSVD(route: .gram).decompose(MatrixOperand(projected), rank: rank)
     }
 
     /// What the Frobenius error exceeds the optimum by, relative; infinite where a single product says nothing.

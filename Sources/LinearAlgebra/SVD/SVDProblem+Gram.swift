@@ -107,9 +107,11 @@ extension SVDProblem {
         _ source: MatrixView<Double>, by divisors: ArraySlice<Double>, into target: MutableMatrixView<Float>
     ) {
         let inverses = divisors.map { 1 / $0 }
-        inverses.withUnsafeBufferPointer { inverses in
-            for i in 0..<source.rows {
-                for j in 0..<source.columns { target[i, j] = Float(source[i, j] * inverses[j]) }
+        let strip = 64
+        parallelFor((source.rows + strip - 1) / strip) { piece in
+            for i in (piece * strip)..<min((piece + 1) * strip, source.rows) {
+                let from = source.base + i * source.rowStride, to = target.base + i * target.rowStride
+                for j in 0..<source.columns { to[j] = Float(from[j] * inverses[j]) }
             }
         }
     }
