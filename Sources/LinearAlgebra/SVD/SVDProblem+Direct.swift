@@ -9,7 +9,9 @@ extension SVDProblem {
         convert(tall, into: MutableMatrixOperand(left.mutableView()))
         let peeled = try evidence.timed("peeling") { try GramPeeling().decompose(&left) }
         let rank = min(max(try choosingRank(peeled.values), 0), shortSide)
-        evidence.truncationError = peeled.values.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let dropped = peeled.values.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }
+        evidence.truncationError = dropped.squareRoot()
+        evidence.excessEstimate = excess(squaredError: 0, dropped: dropped)
         let long = Matrix(rounding: left, columns: rank), short = Matrix(rounding: peeled.rotation, columns: rank)
         return result(longFactor: long, shortFactor: short, values: peeled.values, evidence: evidence)
     }

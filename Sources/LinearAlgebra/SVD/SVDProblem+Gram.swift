@@ -34,9 +34,10 @@ extension SVDProblem {
         }
         evidence.truncationError = dropped.squareRoot()
         var factors = Factors(values: values, short: vectors)
-        evidence.excessEstimate = try evidence.timed("product") {
+        let squaredError = try evidence.timed("product") { () throws(LinearAlgebraError) in
             try completeLongFactor(&factors, dropped: dropped)
         }
+        evidence.excessEstimate = excess(squaredError: squaredError, dropped: dropped)
         return result(
             longFactor: factors.long, shortFactor: Matrix(rounding: factors.short, columns: rank),
             values: factors.values, evidence: evidence)
@@ -55,7 +56,8 @@ extension SVDProblem {
         var long = Matrix(rows: 0, columns: 0)  // (long × k)
     }
 
-    /// Computes the long factor; returns a bound for the relative excess of the error over the optimum.
+    /// Computes the long factor.
+    /// - Returns: what rounding on the way may add to the squared error of the truncation.
     private func completeLongFactor(_ factors: inout Factors, dropped: Double) throws(LinearAlgebraError) -> Double {
         let rank = factors.short.columns, largest = factors.values.first ?? 0
         let reliable = factors.values.prefix(rank).prefix { $0 > 0 && $0 >= Self.reliableShare * largest }.count
@@ -71,7 +73,7 @@ extension SVDProblem {
         if reliable < rank {
             try refine(&factors, columns: reliable..<rank)
         }
-        return dropped > 0 ? squaredError / (2 * dropped) : 0
+        return squaredError
     }
 
     /// Whether the product can be computed in Float: its error must not show beside the optimal error (excess 1e-7),

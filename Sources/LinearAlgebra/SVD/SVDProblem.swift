@@ -60,6 +60,18 @@ struct SVDProblem {
         return gram
     }
 
+    /// How much the error of the truncation may exceed the optimum, relative, with the rounding of the factors to
+    /// Float, about 4e-8·‖A‖. All of these errors are at right angles to what is left out, so squares add.
+    /// - Parameters:
+    ///   - squaredError: what rounding before that may add to the squared error.
+    ///   - dropped: the optimal squared error.
+    func excess(squaredError: Double, dropped: Double) -> Double {
+        let rounding = 4e-8 * norm
+        let added = squaredError + rounding * rounding
+        guard added > 0 else { return 0 }
+        return dropped > 0 ? (1 + added / dropped).squareRoot() - 1 : .infinity
+    }
+
     /// Puts the factors in A's own order and undoes the scaling.
     /// - Parameters:
     ///   - longFactor: (long × k).

@@ -31,8 +31,8 @@ public struct SVDEvidence: Sendable {
     /// √Σ_{i>k} σ_i² for an exact route: the least Frobenius error of rank k. A randomized route reports its own error,
     /// from ‖A‖² − Σσ².
     public internal(set) var truncationError: Double
-    /// How much larger than the optimum the Frobenius error may be, relative: a bound from the rounding errors for an
-    /// exact route, an estimate from the growth over the iterations for a randomized one.
+    /// How much larger than the optimum the Frobenius error may be, relative: from the rounding errors for an exact
+    /// route (infinite where the optimum is zero), from the growth over the iterations for a randomized one.
     public internal(set) var excessEstimate: Double
     /// Seconds of each stage, in order.
     public internal(set) var stages: [Stage] = []

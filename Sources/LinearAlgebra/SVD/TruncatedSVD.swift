@@ -16,7 +16,8 @@ import MatrixCore
 ///   values only; the error of the truncation is of second order in them. Where that is not enough, the route `direct`
 ///   repeats the step on what the leading vectors leave over, so that no column is judged beside a much larger one.
 /// - Accuracy: Frobenius error within 1e-6 (relative) of the optimum wherever factors in Float can hold it, that is for
-///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5; singular values within 1e-7·σ₁ (direct: 1e-13·σ₁).
+///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5; singular values within about 1e-7·σ₁ (direct:
+///   1e-13·σ₁).
 /// - Cost: m·n² multiply-adds for the Gram matrix (n the short side), 4/3·n³ + 2·n²·k for its eigenvectors, m·n·k for
 ///   the product.
 public struct TruncatedSVD: Sendable {
@@ -76,6 +77,16 @@ public struct TruncatedSVD: Sendable {
             result = try problem.decomposeDirectly(choosingRank: choosingRank)
         }
         return result
+    }
+
+    /// Bytes of working memory of the Gram route for a (rows × columns) at the given rank, besides A and the result.
+    public func scratchBytes(rows: Int, columns: Int, rank: Int) -> Int {
+        let (short, long) = (min(rows, columns), max(rows, columns))
+        let double = MemoryLayout<Double>.stride
+        let gram = short * short * double, vectors = short * rank * double
+        let eigen = SymmetricEigen().scratchBytes(order: short, vectors: rank)
+            + TridiagonalEigen.scratchBytes(order: short, vectors: rank)
+        return max(gram + eigen, long * rank * double) + vectors
     }
 
     /// All min(m, n) singular values, descending.

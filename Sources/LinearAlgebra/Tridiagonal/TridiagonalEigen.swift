@@ -52,6 +52,13 @@ public struct TridiagonalEigen: Sendable {
         return (solution.values, solution.vectors(range))
     }
 
+    /// Bytes of working memory for order n and `count` vectors, besides the result: at the peak either the vectors of
+    /// both halves with what they are made from, or the halves with the coefficients and rows of the last merge.
+    public static func scratchBytes(order n: Int, vectors count: Int) -> Int {
+        let halves = n * n / 2
+        return max(halves + n * n / 2, halves + n * n / 4 + 2 * count * n) * MemoryLayout<Double>.stride
+    }
+
     private func solve(
         _ diagonal: [Double], _ offDiagonal: [Double]
     ) throws(LinearAlgebraError) -> TridiagonalSolution {

@@ -29,7 +29,8 @@ import Testing
         let diagonal = (0..<700).map { random.normal($0) }
         let offDiagonal = (0..<699).map { random.normal(1000 + $0) }
         let results = try onThreads {
-            let result = try TridiagonalEigen().decompose(diagonal: diagonal, offDiagonal: offDiagonal, vectors: 100..<500)
+            let result = try TridiagonalEigen()
+                .decompose(diagonal: diagonal, offDiagonal: offDiagonal, vectors: 100..<500)
             return result.values + result.vectors.elements
         }
         #expect(results[0] == results[1] && results[0] == results[2])

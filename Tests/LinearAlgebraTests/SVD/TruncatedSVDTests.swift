@@ -127,6 +127,27 @@ struct SpectrumCase: CustomTestStringConvertible, Sendable {
         #expect(all.evidence.solver == .gram)
     }
 
+    /// The estimate is above the excess that is there, and not by orders of magnitude where it matters.
+    @Test(arguments: [1e-2, 1e-4, 1e-5])
+    func theExcessIsBounded(_ tail: Double) throws {
+        let values = (0..<60).map { $0 < 30 ? 1.0 : tail }
+        let a = Matrix(rounding: matrix(rows: 80, columns: 60, spectrum: values), columns: 60)
+        let optimum = JacobiOracle(Matrix64(a)).singularValues.dropFirst(30).reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let result = try TruncatedSVD().decompose(MatrixOperand(a), rank: 30)
+        let excess = error(of: result, Matrix64(a)) / optimum - 1
+        #expect(excess <= result.evidence.excessEstimate && result.evidence.excessEstimate <= 100 * excess + 1e-9)
+    }
+
+    @Test func emptyMatricesHaveEmptyFactors() throws {
+        for (rows, columns) in [(0, 0), (0, 3), (4, 0)] {
+            for route in Self.exactRoutes {
+                let a = Matrix(rows: rows, columns: columns)
+                let result = try TruncatedSVD(route: route).decompose(MatrixOperand(a), rank: 0)
+                #expect(result.u.rows == rows && result.v.rows == columns && result.singularValues.isEmpty)
+            }
+        }
+    }
+
     @Test func unusableInputIsRefused() {
         var a = Matrix(rows: 3, columns: 4)
         #expect(throws: LinearAlgebraError.shapeMismatch(rows: 3, columns: 4, expected: "large enough for rank 4")) {
