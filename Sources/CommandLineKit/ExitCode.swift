@@ -15,6 +15,19 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
     /// Stopped by a signal.
     case interrupted = 130
 
+    /// What it means, for help and the manual.
+    public var meaning: String {
+        switch self {
+        case .done: "done"
+        case .conditionNotMet: "done, but a condition that was set is not met"
+        case .usage: "wrong option or value, or an output that is refused"
+        case .badInput: "malformed or unsupported input"
+        case .numericFailure: "the arithmetic failed"
+        case .inputOutput: "the machine failed: no space, no permission"
+        case .interrupted: "interrupted"
+        }
+    }
+
     /// The word for scripts, beside the number.
     public var kind: String {
         switch self {

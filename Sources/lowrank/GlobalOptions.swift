@@ -21,8 +21,11 @@ enum GlobalOptions {
         let options = words.prefix { $0 != "--" }
         func isGiven(_ flag: Flag) -> Bool {
             let specification = flag.specification
-            return options.contains(specification.spelling)
-                || specification.letter.map { options.contains("-\($0)") } ?? false
+            return options.contains { word in
+                // One letter may stand among others: -qv.
+                let isLetters = word.hasPrefix("-") && !word.hasPrefix("--")
+                return word == specification.spelling || isLetters && word.contains { $0 == specification.letter }
+            }
         }
         var settings = TerminalSettings()
         settings.isQuiet = isGiven(quiet)

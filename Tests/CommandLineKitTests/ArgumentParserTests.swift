@@ -43,6 +43,12 @@ struct ArgumentParserTests {
         #expect(values[Sample.checkpoint] == "m")
     }
 
+    @Test(arguments: ["-q -l", "-ql", "-lqo o"])
+    func lettersMayStandTogether(words: String) throws {
+        let values = try Sample.run("compress m --rank 4 \(words)" + (words.contains("o") ? "" : " -o o"))
+        #expect(values[Sample.quiet] && values[Sample.loud])
+    }
+
     @Test func everythingAfterTwoDashesIsAnArgument() throws {
         #expect(try Sample.run("compress -o o --rank 4 -- --keep")[Sample.checkpoint] == "--keep")
     }

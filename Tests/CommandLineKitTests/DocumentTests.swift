@@ -34,6 +34,7 @@ struct DocumentTests {
                       --threads N           Threads to use
                       --seed N              Seed of every random number (default: 0)
                   -q, --quiet               Errors only
+                  -l, --loud                Everything
                   -h, --help                Show this help and end
                       --version             Show the version and end
 
@@ -60,12 +61,35 @@ struct DocumentTests {
                       --threads N           Threads to use
                       --seed N              Seed of every random number (default: 0)
                   -q, --quiet               Errors only
+                  -l, --loud                Everything
                   -h, --help                Show this help and end
                       --version             Show the version and end
+
+                Exit codes:
+                  0                         done
+                  1                         done, but a condition that was set is not met
+                  2                         wrong option or value, or an output that is refused
+                  3                         malformed or unsupported input
+                  4                         the arithmetic failed
+                  5                         the machine failed: no space, no permission
+                  130                       interrupted
 
                 'sample help <command>' explains a command.
 
                 """)
+    }
+
+    @Test func theManualHasTheWordsOfTheHelp() {
+        let page = ManualPage.text(for: Sample.compress, of: Sample.program)
+        #expect(page.hasPrefix(".TH \"SAMPLE\\-COMPRESS\" 1 \"\" \"sample 1.2.3\"\n.SH NAME\n"))
+        #expect(page.contains("\n.SH TARGET\n.TP\n.B \\-\\-keep F\nShare of the parameters to keep\n"))
+        #expect(page.contains("\n.nf\nsample compress model \\-o small \\-\\-keep 0.6\n.fi\n"))
+        #expect(!page.contains("secret"))
+        // A line that starts with a dot is a request, and these are all that the page uses.
+        let requests = page.split(separator: "\n").filter { $0.hasPrefix(".") }.map { $0.prefix { $0 != " " } }
+        let known: Set<Substring> = [".TH", ".SH", ".B", ".I", ".TP", ".PP", ".RS", ".RE", ".nf", ".fi"]
+        #expect(known.isSuperset(of: requests))
+        #expect(ManualPage.text(for: nil, of: Sample.program).contains("\n.B stats merge\nJoin statistics\n"))
     }
 
     @Test(arguments: [20, 40, 80])

@@ -8,6 +8,8 @@ enum Sample {
     static let seed = Setting("seed", .seed(), default: 0, help: "Seed of every random number")
     static let quiet = Flag("quiet", letter: "q", help: "Errors only")
 
+    static let loud = Flag("loud", letter: "l", help: "Everything")
+
     static let checkpoint = Argument(.folder("CKPT"), help: "folder of the model")
     static let output = RequiredOption("output", letter: "o", .folder("OUT"), help: "Folder to write")
     static let keep = Option(
@@ -42,7 +44,7 @@ enum Sample {
 
     static let program = ProgramSpecification(
         "sample", version: "1.2.3", summary: "A sample", commands: [compress, join, show],
-        globals: [threads, seed, quiet])
+        globals: [threads, seed, quiet, loud])
 
     /// The values of a line that must parse.
     static func run(_ line: String) throws -> ParsedArguments {

@@ -13,6 +13,8 @@ struct UsageErrorTests {
         ("compress m -o o --frobnicate", "unknown option --frobnicate"),
         ("compress m -o o --secre", "unknown option --secre"),
         ("compress m -o o -x", "unknown option -x"),
+        ("compress m -o o -qx", "unknown option -x"),
+        ("compress m -o o -q=x", "-q takes no value, found 'x'"),
         ("compress m -o o --ratio 2", "unknown option --ratio; here it is --keep F"),
         ("compress m -o o --keep", "--keep needs a value: expected a number above 0 and at most 1"),
         (

@@ -1,4 +1,6 @@
+import Checkpoints
 import CommandLineKit
+import CompressionCore
 import Foundation
 import Jobs
 import Kernels
@@ -20,6 +22,12 @@ struct ProcessTests {
             (SafetensorsError(file: "f", .file(FileError(.open, "f", code: EACCES))), .inputOutput),
             (LinearAlgebraError.nonFinite(row: 1, column: 2), .badInput),
             (LinearAlgebraError.notConverged(solver: "QL", iterations: 30), .numericFailure),
+            (CheckpointError.noTensors(folder: "f"), .badInput),
+            (CheckpointError.file(FileError(.read, "f", code: EIO)), .inputOutput),
+            (CheckpointError.safetensors(SafetensorsError(file: "f", .noSuchTensor)), .badInput),
+            (OperatorError.missingTensor("w"), .badInput),
+            (CompressionError.targetUnreachable("too small"), .conditionNotMet),
+            (CompressionError.impossible(module: "m", reason: "no"), .usage),
             (InstructionSetError.unknown("x"), .usage), (Unknown(), .inputOutput),
         ]
         for (error, code) in table { #expect(Failure(explaining: error).code == code, "\(error)") }
@@ -45,6 +53,15 @@ struct ProcessTests {
     @Test func interruptionIsAskedBetweenUnits() throws {
         try Interruption.never.check()
         #expect(throws: JobError.interrupted(kept: nil)) { try Interruption { true }.check() }
+    }
+
+    @Test func aSignalAsksToStop() {
+        let interruption = Interruption.bySignals()
+        #expect(!interruption.isRequested)
+        // To the process, as a user does; the threads of a pool block signals, so the answer comes from another one.
+        kill(getpid(), SIGTERM)
+        for _ in 0..<500 where !interruption.isRequested { usleep(10_000) }
+        #expect(interruption.isRequested)
     }
 
     @Test func spaceIsComparedWithWhatIsFree() throws {

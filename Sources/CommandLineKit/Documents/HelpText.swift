@@ -42,6 +42,7 @@ public enum HelpText {
             Wrapping.lines(program.summary + ".", width: width),
             ["Commands:"] + commands,
             ["\(program.globals.title):"] + options,
+            ["Exit codes:"] + ExitCode.allCases.flatMap { entry("  \($0.rawValue)", $0.meaning) },
             ["'\(program.name) help <command>' explains a command."],
         ]
         return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
@@ -56,7 +57,7 @@ public enum HelpText {
     }
 
     /// The help of an option with what the declaration adds: repetition, default, the words allowed.
-    private static func help(of option: OptionSpecification) -> String {
+    static func help(of option: OptionSpecification) -> String {
         var notes: [String] = []
         if case .choices(let words) = option.value.completion {
             let list = words.joined(separator: "|")

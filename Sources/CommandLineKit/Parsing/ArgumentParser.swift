@@ -1,9 +1,9 @@
 /// Reads the words of a command line by the rules of GNU getopt_long, without abbreviations.
 ///
-/// Options and arguments may be mixed. `--name value`, `--name=value`, `-o value` and `-ovalue` give a value; `--` ends
-/// the options; `-` and negative numbers are arguments and values. A variadic option takes all words up to the next
-/// option. An option that is not repeatable may be given once: two different budgets in one line are a mistake, not a
-/// choice.
+/// Options and arguments may be mixed. `--name value`, `--name=value`, `-o value` and `-ovalue` give a value, `-qv` is
+/// `-q -v`; `--` ends the options; `-` and negative numbers are arguments and values. A variadic option takes all words
+/// up to the next option. An option that is not repeatable may be given once: two different budgets in one line are a
+/// mistake, not a choice.
 struct ArgumentParser {
     /// The words not read yet.
     private var words: ArraySlice<String>
@@ -70,6 +70,11 @@ struct ArgumentParser {
             throw unknownOption(String(word.dropFirst()), written: word)
         }
         let rest = word.dropFirst(2)
+        if option.arity == .flag, let next = rest.first, next != "=" {
+            // `-qv` is `-q -v`.
+            parsed.add(true, text: "", for: option)
+            return try parseShortOption("-" + rest)
+        }
         let attached = rest.isEmpty ? nil : String(rest.first == "=" ? rest.dropFirst() : rest)
         try parse(option, spelledAs: "-\(letter)", attached: attached)
     }

@@ -1,5 +1,6 @@
 import Checkpoints
 import CommandLineKit
+import CompressionCore
 import Kernels
 import LinearAlgebra
 import Safetensors
@@ -16,6 +17,7 @@ extension Failure {
         case let error as SafetensorsError: self = Failure(error)
         case let error as CheckpointError: self = Failure(error)
         case let error as LinearAlgebraError: self = Failure(error)
+        case let error as OperatorError: self = Failure(.badInput, "\(error)", tensor: error.subject)
         case let error as InstructionSetError: self = Failure(.usage, "\(error)")
         default: self = Failure(.inputOutput, "\(error)")
         }
