@@ -300,7 +300,7 @@ struct CheckpointTests {
     @Test("names are ordered with their numbers by value")
     func ordersNaturally() {
         let names = ["a", "a.1", "a.2", "a.10", "a.10.x", "a.b", "b.02", "b.2", "b.3"]
-        #expect(names.shuffled().sorted(by: precedesNaturally) == names)
+        #expect(names.shuffled().sorted { NaturalOrder($0) < NaturalOrder($1) } == names)
     }
 
     // MARK: Real checkpoints

@@ -60,31 +60,3 @@ public struct CompressedModule: Sendable {
     /// Whether the dense model stores the weight as (in × out).
     public let isTransposed: Bool
 }
-
-/// Compares names so that numbers in them count by value: `layers.2` before `layers.10`.
-///
-/// Names that differ only in leading zeros keep the order of their bytes.
-func precedesNaturally(_ left: String, _ right: String) -> Bool {
-    var a = Substring(left).utf8
-    var b = Substring(right).utf8
-    while let x = a.first, let y = b.first {
-        if isDigit(x), isDigit(y) {
-            let m = a.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
-            let n = b.prefix(while: isDigit).drop { $0 == UInt8(ascii: "0") }
-            if m.count != n.count { return m.count < n.count }
-            if !m.elementsEqual(n) { return m.lexicographicallyPrecedes(n) }
-            a = a.drop(while: isDigit)
-            b = b.drop(while: isDigit)
-        } else {
-            if x != y { return x < y }
-            a.removeFirst()
-            b.removeFirst()
-        }
-    }
-    if a.isEmpty != b.isEmpty { return a.isEmpty }
-    return left.utf8.lexicographicallyPrecedes(right.utf8)
-}
-
-private func isDigit(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-}

@@ -37,11 +37,13 @@ struct ModelReader {
         if let modelType = Checkpoint.modelType(of: config) {
             return Architecture.families.first { $0.modelTypes.contains(modelType) }
         }
+        let inBlocks = names.map { TensorName($0) }.filter {
+            $0.parameter == "weight" && !NumberedName(Substring($0.module)).numbers.isEmpty
+        }
+        if inBlocks.isEmpty { return nil }
         return Architecture.families.first { family in
             let matcher = ModuleMatcher(family)
-            let weights = names.compactMap { TensorName($0) }.filter { $0.parameter == "weight" }
-            let inBlocks = weights.filter { !NumberedName(Substring($0.module)).numbers.isEmpty }
-            return !inBlocks.isEmpty && inBlocks.allSatisfy { matcher.match($0.module) != nil }
+            return inBlocks.allSatisfy { matcher.match($0.module) != nil }
         }
     }
 
@@ -68,7 +70,8 @@ struct ModelReader {
 
     /// Every tensor with its role, in natural order of names.
     func tensors() -> [CheckpointTensor] {
-        places.map { checkpointTensor($0.tensor, file: $0.file) }.sorted { precedesNaturally($0.name, $1.name) }
+        places.map { (order: NaturalOrder($0.tensor.name), tensor: checkpointTensor($0.tensor, file: $0.file)) }
+            .sorted { $0.order < $1.order }.map(\.tensor)
     }
 
     private func checkpointTensor(_ tensor: TensorInfo, file: Int) -> CheckpointTensor {
