@@ -13,6 +13,7 @@ enum Program {
             ReconstructCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
+            InspectCommand.self,
         ]
     }
 

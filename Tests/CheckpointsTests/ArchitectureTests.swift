@@ -174,6 +174,7 @@ struct ArchitectureTests {
             ("backbone.blocks.2.attn.q_proj.weight", [16, 16]), ("backbone.blocks.2.attn.q_proj.bias", [16]),
             ("backbone.blocks.2.norm.weight", [16]), ("backbone.blocks.2.moe.gate.weight", [4, 16]),
             ("backbone.blocks.2.moe.experts.3.w2.weight", [16, 24]), ("backbone.blocks.2.conv.weight", [16, 1, 4]),
+            ("backbone.blocks.10.mlp.w2.weight", [48, 16]), ("backbone.blocks.10.feed_forward.w2.weight", [16, 48]),
             ("backbone.final.weight", [16, 16]), ("lm_head.weight", [32, 16]),
         ]
         let (checkpoint, _) = try checkpoint("unheard_of", tensors, config: ["model_type": "unheard_of"])
@@ -182,7 +183,9 @@ struct ArchitectureTests {
         #expect(
             checkpoint.linearModules.map { "\($0.name) \($0.role.rawValue) \($0.selectedByDefault)" } == [
                 "backbone.blocks.2.attn.q_proj attention.query true", "backbone.blocks.2.moe.gate router false",
-                "backbone.blocks.2.moe.experts.3.w2 expert.down true", "backbone.blocks.10.mixer.in_proj linear true",
+                "backbone.blocks.2.moe.experts.3.w2 expert.down true",
+                "backbone.blocks.10.feed_forward.w2 mlp.down true",
+                "backbone.blocks.10.mixer.in_proj linear true", "backbone.blocks.10.mlp.w2 linear true",
                 "backbone.final linear false", "lm_head head false",
             ])
         #expect(checkpoint.tensor(named: "backbone.embeddings.weight")?.role == .embedding)

@@ -152,7 +152,7 @@ struct CheckpointTests {
     func findsTiedHeads() throws {
         let embedding = "model.embed_tokens.weight"
         let head = "lm_head.weight"
-        func tie(tied: Bool?, headValue: Float?) throws -> TiedHead {
+        func tie(tied: Bool?, headValue: Float?, model: String = "LlamaForCausalLM") throws -> TiedHead {
             let folder = try TemporaryFolder()
             let writer = try SafetensorsWriter(
                 path: folder.path + "/model.safetensors",
@@ -164,12 +164,15 @@ struct CheckpointTests {
                 try littleEndianBytes([1, headValue]).withUnsafeBytes { try writer.append($0, to: head) }
             }
             try writer.finish()
-            try folder.writeConfig(FamilyExample.config("llama", tied: tied))
+            var config = FamilyExample.config("llama", tied: tied)
+            config["architectures"] = [JSON(model)]
+            try folder.writeConfig(config)
             return try Checkpoint(path: folder.path).tiedHead()
         }
         #expect(try tie(tied: nil, headValue: nil) == .untied)
         #expect(try tie(tied: false, headValue: 2) == .untied)
         #expect(try tie(tied: true, headValue: nil) == .absent(embedding: embedding))
+        #expect(try tie(tied: true, headValue: nil, model: "LlamaModel") == .untied)
         #expect(try tie(tied: true, headValue: 2) == .identical(head: head, embedding: embedding))
         #expect(try tie(tied: true, headValue: 3) == .different(head: head, embedding: embedding))
     }

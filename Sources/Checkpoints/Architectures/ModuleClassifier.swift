@@ -65,7 +65,9 @@ struct ModuleClassifier {
             return last.contains("position") || last == "wpe" ? .positionEmbedding : .embedding
         }
         if !isInBlock { return Self.headNames.contains(last) ? .head : .linear }
-        guard let known else { return .linear }
+        // Only these two use the numbers for the same layers everywhere.
+        let isNumbered = ["w1", "w2", "w3"].contains(last)
+        guard let known, !isNumbered || isExpert || components.contains("feed_forward") else { return .linear }
         return isExpert ? Self.expertRoles[known] ?? known : known
     }
 

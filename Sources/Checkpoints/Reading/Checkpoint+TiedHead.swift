@@ -2,7 +2,7 @@ import Safetensors
 
 /// How the head of a model relates to its embedding.
 public enum TiedHead: Equatable, Sendable {
-    /// The configuration does not tie them, or there is no embedding to tie to.
+    /// The configuration does not tie them, or there is nothing to tie.
     case untied
     /// The configuration ties them and the head is not stored.
     case absent(embedding: String)
@@ -23,13 +23,21 @@ extension Checkpoint {
         guard configTiesHead, let embedding = tensors.first(where: { $0.role == .embedding && $0.layer == nil }) else {
             return .untied
         }
-        guard let head = tensors.first(where: { $0.role == .head }) else { return .absent(embedding: embedding.name) }
+        guard let head = tensors.first(where: { $0.role == .head }) else {
+            return hasHeadByConfig ? .absent(embedding: embedding.name) : .untied
+        }
         guard head.dtype == embedding.dtype, head.shape == embedding.shape,
             try haveSameBytes(head.name, embedding.name)
         else {
             return .different(head: head.name, embedding: embedding.name)
         }
         return .identical(head: head.name, embedding: embedding.name)
+    }
+
+    /// Whether the model's class has a head over the vocabulary: `LlamaForCausalLM`, `GPT2LMHeadModel`, not `BertModel`.
+    private var hasHeadByConfig: Bool {
+        guard let name = config["architectures"]?[0]?.string else { return true }
+        return name.contains("LM") || name.contains("PreTraining")
     }
 
     private func haveSameBytes(_ left: String, _ right: String) throws(CheckpointError) -> Bool {
