@@ -43,7 +43,9 @@ extension InspectReport {
         ]
         return parts.compactMap { name, value in
             guard let value else { return nil }
-            guard name == "heads", let keyValue = known.keyValueHeads, keyValue != value else { return "\(name) \(value)" }
+            guard name == "heads", let keyValue = known.keyValueHeads, keyValue != value else {
+                return "\(name) \(value)"
+            }
             return "\(name) \(value) (\(keyValue) key-value)"
         }.joined(separator: ", ")
     }
