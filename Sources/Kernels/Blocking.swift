@@ -22,7 +22,7 @@ extension Blocking {
     static func table(_ set: InstructionSet, _ type: ElementType) -> Blocking {
         switch (set, type) {
         case (.avx512, .float64): Blocking(depth: 256, blockColumns: 384, blockRows: 224, panel: 6144)
-        case (.avx512, _): Blocking(depth: 384, blockColumns: 512, blockRows: 224, panel: 6144)
+        case (.avx512, _): Blocking(depth: 512, blockColumns: 512, blockRows: 224, panel: 6144)
         case (_, .float64): Blocking(depth: 256, blockColumns: 256, blockRows: 192, panel: 6144)
         case (_, _): Blocking(depth: 384, blockColumns: 384, blockRows: 192, panel: 6144)
         }

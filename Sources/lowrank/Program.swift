@@ -11,6 +11,7 @@ enum Program {
             CompressCommand.self,
             VerifyCommand.self,
             ReconstructCommand.self,
+            BenchCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
             InspectCommand.self,

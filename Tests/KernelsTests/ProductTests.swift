@@ -8,7 +8,7 @@ struct ProductTests {
     /// 0, 1, both sides of the tiles of every instruction set, primes, more than one block.
     static let shapes: [(Int, Int, Int)] = [
         (0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (1, 7, 5), (7, 1, 5), (5, 6, 7), (6, 8, 3), (13, 31, 17), (14, 32, 16),
-        (15, 33, 19), (12, 16, 385), (29, 65, 401), (97, 101, 103), (230, 530, 70), (3, 1030, 9), (450, 3, 40),
+        (15, 33, 19), (12, 16, 385), (29, 65, 401), (97, 101, 103), (230, 530, 70), (3, 1030, 9), (450, 3, 40), (7, 9, 1100),
     ]
 
     static let instructionSets = InstructionSet.available
