@@ -8,15 +8,18 @@ public struct ReflectorKernels: Sendable {
     public var factorStrip: Kernel<StripFactorization>
     /// The reflectors of eight columns on other columns.
     public var updateStrips: Kernel<StripUpdate>
+    /// A symmetric matrix on a panel.
+    public var symmetricProduct: Kernel<SymmetricRowsProduct>
 
     public init(
         chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, factorStrip: Kernel<StripFactorization>,
-        updateStrips: Kernel<StripUpdate>
+        updateStrips: Kernel<StripUpdate>, symmetricProduct: Kernel<SymmetricRowsProduct>
     ) {
         self.chase = chase
         self.applyBlock = applyBlock
         self.factorStrip = factorStrip
         self.updateStrips = updateStrips
+        self.symmetricProduct = symmetricProduct
     }
 }
 

@@ -21,5 +21,5 @@ public func kernelSet() -> KernelSet {
             convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory),
         reflectors: ReflectorKernels(
             chase: chaseStep, applyBlock: applyStaggeredReflectors, factorStrip: factorPanelStrip,
-            updateStrips: updatePanelStrips))
+            updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct))
 }

@@ -1,3 +1,4 @@
+import KernelContract
 import Kernels
 import MatrixCore
 
@@ -7,15 +8,13 @@ import MatrixCore
 ///   holds the reflectors V_p (n − (p + 1) b × b) written out with ones and zeros, and everything above is free.
 /// - Method: for each b columns, QR of the part below the diagonal block, A_p = V T Vᵀ form; then on the trailing
 ///   matrix Y = A V, W = Y T, X = W − ½ V Tᵀ VᵀW and A ← A − X Vᵀ − V Xᵀ. All but the panels are matrix products.
-///   Only blocks on and below the diagonal of a fixed grid are kept, which halves the update and its traffic.
+///   Only the lower triangle is kept, which halves the update.
 /// - Cost: 4/3 n³ flops (and a part b/n more); traffic n³/(2b) elements.
 /// - Source: Bischof, Lang and Sun, "A framework for symmetric band reduction", 2000; Haidar, Ltaief and Dongarra,
 ///   "Parallel reduction to condensed forms for symmetric eigenvalue problems", SC 2011.
 struct BandReduction {
     let size: Int
     let bandwidth: Int
-    /// Rows of a block of the grid.
-    let gridRows: Int
     /// T_p (b × b) one below the other (panels · b × b).
     private(set) var triangularFactors: Matrix64
     private let householder: HouseholderPanel
@@ -28,14 +27,13 @@ struct BandReduction {
     /// VᵀW and TᵀVᵀW (b × b).
     private let small: AlignedBuffer<Double>
 
-    init(size: Int, bandwidth: Int, gridRows: Int) {
+    init(size: Int, bandwidth: Int) {
         self.size = size
         self.bandwidth = bandwidth
-        self.gridRows = gridRows
         let panels = Self.panels(size: size, bandwidth: bandwidth)
         triangularFactors = Matrix64(rows: panels * bandwidth, columns: bandwidth)
         householder = HouseholderPanel(maximumRows: size, width: bandwidth)
-        product = AlignedBuffer(uninitializedCount: size * bandwidth)
+        product = AlignedBuffer(uninitializedCount: Self.productCount(size: size, bandwidth: bandwidth))
         mixed = AlignedBuffer(uninitializedCount: size * bandwidth)
         left = AlignedBuffer(uninitializedCount: 2 * size * bandwidth)
         right = AlignedBuffer(uninitializedCount: 2 * size * bandwidth)
@@ -43,10 +41,16 @@ struct BandReduction {
     }
 
     static func scratchBytes(size: Int, bandwidth: Int) -> Int {
-        let elements = panels(size: size, bandwidth: bandwidth) * bandwidth * bandwidth + 6 * size * bandwidth
-            + 2 * bandwidth * bandwidth
+        let elements = panels(size: size, bandwidth: bandwidth) * bandwidth * bandwidth + 5 * size * bandwidth
+            + productCount(size: size, bandwidth: bandwidth) + 2 * bandwidth * bandwidth
         return elements * MemoryLayout<Double>.stride
             + HouseholderPanel.scratchBytes(maximumRows: size, width: bandwidth)
+    }
+
+    /// Whole blocks of rows, as the kernel writes them.
+    private static func productCount(size: Int, bandwidth: Int) -> Int {
+        let block = SymmetricRowsProduct.blockRows
+        return (size + block - 1) / block * block * bandwidth
     }
 
     /// Panels with at least two rows below the diagonal block; fewer have nothing to annihilate.
@@ -56,7 +60,6 @@ struct BandReduction {
 
     /// Reduces A (n × n) and writes B into `band`.
     mutating func reduce(_ a: MutableMatrixView<Double>, into band: BandMatrix) {
-        mirrorDiagonalBlocks(a)
         let panels = Self.panels(size: size, bandwidth: bandwidth)
         let factors = triangularFactors.mutableView()
         for p in 0..<panels {
@@ -68,21 +71,6 @@ struct BandReduction {
             updateTrailing(a, from: first, triangularFactor: t.readable)
         }
         copyDiagonalBlock(a, from: panels * bandwidth, to: size, into: band)
-    }
-
-    /// The blocks of the grid from row `first` on.
-    private func grid(from first: Int) -> [Range<Int>] {
-        stride(from: first / gridRows * gridRows, to: size, by: gridRows).map { start in
-            max(start, first)..<min(start + gridRows, size)
-        }
-    }
-
-    private func mirrorDiagonalBlocks(_ a: MutableMatrixView<Double>) {
-        for rows in grid(from: 0) {
-            for i in rows {
-                for j in rows.lowerBound..<i { a[j, i] = a[i, j] }
-            }
-        }
     }
 
     private func copyDiagonalBlock(_ a: MutableMatrixView<Double>, from start: Int, to end: Int, into band: BandMatrix) {
@@ -133,27 +121,25 @@ struct BandReduction {
         fillPairs(x: w.readable, v: v)
         let pairs = MatrixView(base: left.base, rows: rows, columns: 2 * b, rowStride: 2 * b, owner: left)
         let swapped = MatrixView(base: right.base, rows: rows, columns: 2 * b, rowStride: 2 * b, owner: right)
-        for block in grid(from: first) {
-            let local = block.lowerBound - first..<block.upperBound - first
-            multiply(
-                MatrixOperand(pairs.rows(local)), MatrixOperand(swapped.rows(0..<local.upperBound).transposed),
-                into: a.block(rows: block, columns: first..<block.upperBound), alpha: -1, beta: 1)
-        }
+        multiplyTriangle(
+            MatrixOperand(pairs), MatrixOperand(swapped.transposed), .lower,
+            into: a.block(rows: first..<size, columns: first..<size), alpha: -1, beta: 1)
     }
 
-    /// y ← A v from the blocks on and below the diagonal of the grid: each off-diagonal block serves twice.
+    /// y ← A v for the trailing matrix from `first` on, from its lower triangle.
     private func symmetricProduct(
         _ a: MutableMatrixView<Double>, from first: Int, _ v: MatrixView<Double>, into y: MutableMatrixView<Double>
     ) {
-        for block in grid(from: first) {
-            let local = block.lowerBound - first..<block.upperBound - first
-            let rows = a.readable.block(rows: block, columns: first..<block.upperBound)
-            multiply(MatrixOperand(rows), MatrixOperand(v.rows(0..<local.upperBound)), into: y.rows(local))
-            guard local.lowerBound > 0 else { continue }
-            let offDiagonal = rows.columns(0..<local.lowerBound)
-            multiply(
-                MatrixOperand(offDiagonal.transposed), MatrixOperand(v.rows(local)), into: y.rows(0..<local.lowerBound),
-                beta: 1)
+        let kernel = InstructionSet.active.kernels.reflectors.symmetricProduct
+        let block = SymmetricRowsProduct.blockRows
+        parallelFor((v.rows + block - 1) / block) { index in
+            withUnsafeTemporaryAllocation(byteCount: block * block * 8, alignment: 64) { memory in
+                guard let work = memory.bindMemory(to: Double.self).baseAddress else { return }
+                kernel(
+                    SymmetricRowsProduct(
+                        a: a.base + first * a.rowStride + first, rowStride: a.rowStride, size: v.rows,
+                        firstRow: index * block, v: v.base, width: v.columns, y: y.base, work: work))
+            }
         }
     }
 

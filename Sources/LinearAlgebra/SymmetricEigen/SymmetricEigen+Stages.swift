@@ -71,7 +71,7 @@ extension SymmetricEigen {
         evidence.solver = .twoStage
         evidence.bandwidth = b
         let band = BandMatrix(size: n, bandwidth: b)
-        var first = BandReduction(size: n, bandwidth: b, gridRows: gridRows)
+        var first = BandReduction(size: n, bandwidth: b)
         evidence.timed("band reduction") { first.reduce(a, into: band) }
         var second = BulgeChase(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
         evidence.timed("bulge chase") { second.run(band, vectors: a) }

@@ -23,8 +23,6 @@ public struct SymmetricEigen: Sendable {
     public var oneStageLimit = 256
     /// Half-width b of the intermediate band, a multiple of eight.
     public var bandwidth = 64
-    /// Rows of a block of the grid on which the symmetric matrix is kept.
-    public var gridRows = 512
     /// Sweeps of the chase that follow each other through the cache, one step apart.
     public var sweepsPerGroup = 4
     /// Sweeps of the chase whose reflectors are applied to the vectors as one block, a multiple of eight.

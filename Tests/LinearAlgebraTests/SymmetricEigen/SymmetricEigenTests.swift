@@ -17,9 +17,9 @@ struct EigenRoute: Sendable, CustomTestStringConvertible {
             $0.reduction = .oneStage
             $0.sweepsPerBlock = 8
         },
-        route("two stages, b 8") { forceTwoStage(&$0, bandwidth: 8, gridRows: 24, sweeps: 8) },
-        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, gridRows: 17, sweeps: 24) },
-        route("two stages, b 64") { forceTwoStage(&$0, bandwidth: 64, gridRows: 512, sweeps: 64) },
+        route("two stages, b 8") { forceTwoStage(&$0, bandwidth: 8, panels: 3, sweeps: 8) },
+        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, panels: 1, sweeps: 24) },
+        route("two stages, b 64") { forceTwoStage(&$0, bandwidth: 64, panels: 4, sweeps: 64) },
     ]
 
     private static func route(_ name: String, _ change: (inout SymmetricEigen) -> Void) -> EigenRoute {
@@ -28,10 +28,10 @@ struct EigenRoute: Sendable, CustomTestStringConvertible {
         return EigenRoute(testDescription: name, options: options)
     }
 
-    private static func forceTwoStage(_ options: inout SymmetricEigen, bandwidth: Int, gridRows: Int, sweeps: Int) {
+    private static func forceTwoStage(_ options: inout SymmetricEigen, bandwidth: Int, panels: Int, sweeps: Int) {
         options.reduction = .twoStage
         options.bandwidth = bandwidth
-        options.gridRows = gridRows
+        options.panelsPerBlock = panels
         options.sweepsPerBlock = sweeps
     }
 
