@@ -1,8 +1,8 @@
 import KernelContract
 
-// A step of the bulge chase. Each block is passed over three times, twice for products and once for the update, while it
-// is in L1. Vectors start at multiples of eight columns, so a block that starts between them has margins: the reflectors
-// are zero there, which leaves the margins as they are.
+// A step of the bulge chase. Each block is passed over three times, twice for products and once for the update, while
+// it is in L1. Vectors start at multiples of eight columns, so a block that starts between them has margins: the
+// reflectors are zero there, which leaves the margins as they are.
 
 private let lanes = DoubleVector.scalarCount
 

@@ -61,8 +61,8 @@ private func subtract(_ task: StaggeredReflectors, _ column: Int) {
         let first = max(0, row &- task.length &+ 1)
         let end = min(task.count, row &+ tileRows)
         multiplyTile(
-            end &- first, task.v + (row &* task.count &+ first), (task.count, 1), task.work + (first &* columns &+ column),
-            task.x + (row &* columns &+ column), subtract: true)
+            end &- first, task.v + (row &* task.count &+ first), (task.count, 1),
+            task.work + (first &* columns &+ column), task.x + (row &* columns &+ column), subtract: true)
         row &+= tileRows
     }
 }

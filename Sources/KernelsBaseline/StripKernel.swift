@@ -125,7 +125,9 @@ private func update(_ task: StripUpdate) {
         var i = width &- 1
         while i >= 0 {
             var mixed = Row.zero
-            for l in 0...i { mixed = multiplyAdd(mixed, Row(repeating: -task.t[l &* width &+ i]), load(c + l &* width)) }
+            for l in 0...i {
+                mixed = multiplyAdd(mixed, Row(repeating: -task.t[l &* width &+ i]), load(c + l &* width))
+            }
             store(mixed, c + i &* width)
             i &-= 1
         }
@@ -153,7 +155,8 @@ private func update(_ task: StripUpdate) {
 /// out (8 × 8) ← Vᵀ X for two strips V and X (rows × 8).
 @inline(__always)
 private func products(
-    _ v: UnsafePointer<Double>, _ x: UnsafePointer<Double>, rows: Int, stride: Int, into out: UnsafeMutablePointer<Double>
+    _ v: UnsafePointer<Double>, _ x: UnsafePointer<Double>, rows: Int, stride: Int,
+    into out: UnsafeMutablePointer<Double>
 ) {
     var (s0, s1, s2, s3) = (Row.zero, Row.zero, Row.zero, Row.zero)
     var (s4, s5, s6, s7) = (Row.zero, Row.zero, Row.zero, Row.zero)

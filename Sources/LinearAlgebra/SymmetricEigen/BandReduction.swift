@@ -73,7 +73,9 @@ struct BandReduction {
         copyDiagonalBlock(a, from: panels * bandwidth, to: size, into: band)
     }
 
-    private func copyDiagonalBlock(_ a: MutableMatrixView<Double>, from start: Int, to end: Int, into band: BandMatrix) {
+    private func copyDiagonalBlock(
+        _ a: MutableMatrixView<Double>, from start: Int, to end: Int, into band: BandMatrix
+    ) {
         for i in start..<end {
             for j in start...i { band.setSymmetric(i, j, a[i, j]) }
         }
@@ -81,7 +83,8 @@ struct BandReduction {
 
     /// QR of the panel at `column`; V goes back to its place in A, R into the band.
     private func factorPanel(
-        _ a: MutableMatrixView<Double>, column: Int, triangularFactor t: MutableMatrixView<Double>, into band: BandMatrix
+        _ a: MutableMatrixView<Double>, column: Int, triangularFactor t: MutableMatrixView<Double>,
+        into band: BandMatrix
     ) {
         let first = column + bandwidth
         let rows = size - first
@@ -103,7 +106,9 @@ struct BandReduction {
     }
 
     /// A ← (I − V T Vᵀ)ᵀ A (I − V T Vᵀ) for the rows and columns from `first` on.
-    private func updateTrailing(_ a: MutableMatrixView<Double>, from first: Int, triangularFactor t: MatrixView<Double>) {
+    private func updateTrailing(
+        _ a: MutableMatrixView<Double>, from first: Int, triangularFactor t: MatrixView<Double>
+    ) {
         let rows = size - first
         let b = bandwidth
         let v = householder.reflectors(rows: rows)

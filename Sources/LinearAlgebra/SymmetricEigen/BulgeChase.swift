@@ -43,8 +43,8 @@ struct BulgeChase {
     /// Chases all sweeps; `vectors` (n × n) takes the reflectors right of its diagonal.
     ///
     /// Neighbouring sweeps run as a group, each one step behind the one before, so that the band passes through the
-    /// cache once a group. Threads take groups in order; a group's first sweep follows the last of the group before, two
-    /// steps behind. What a step reads is thereby always the same, whoever runs it.
+    /// cache once a group. Threads take groups in order; a group's first sweep follows the last of the group before,
+    /// two steps behind. What a step reads is thereby always the same, whoever runs it.
     mutating func run(_ band: BandMatrix, vectors: MutableMatrixView<Double>) {
         let groups = (Self.sweeps(size: size) + sweepsPerGroup - 1) / sweepsPerGroup
         let factors = taus.mutableView()

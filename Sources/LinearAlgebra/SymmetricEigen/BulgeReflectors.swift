@@ -10,8 +10,8 @@ import MatrixCore
 /// first step first, and groups from the last to the first.
 ///
 /// - Method: X is copied into panels of a few columns that lie without gaps. In rounds of some groups of sweeps, the
-///   blocks V and T are made, then each thread takes panels through all blocks of the round: the blocks of a round and a
-///   panel stay in cache.
+///   blocks V and T are made, then each thread takes panels through all blocks of the round: the blocks of a round and
+///   a panel stay in cache.
 /// - Cost: 2 n² c (1 + (g + 24)/4b) flops for c columns; scratch is a copy of X and the blocks of a round.
 /// - Source: Haidar, Solcà, Gates, Tomov, Schulthess and Dongarra, "A novel hybrid CPU–GPU generalized eigensolver",
 ///   2014, §4 (diamond-shaped blocks).

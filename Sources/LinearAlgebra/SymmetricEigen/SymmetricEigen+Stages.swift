@@ -59,8 +59,8 @@ extension SymmetricEigen {
             return OneStageReduction(reducing: a)
         }
         let reflectors = BulgeReflectors(
-            size: a.rows, bandwidth: Self.oneStageBandwidth(a.rows), sweepsPerBlock: sweepsPerBlock, vectors: a.readable,
-            taus: reduced.taus.view)
+            size: a.rows, bandwidth: Self.oneStageBandwidth(a.rows), sweepsPerBlock: sweepsPerBlock,
+            vectors: a.readable, taus: reduced.taus.view)
         return Tridiagonal(
             diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, backTransform: reflectors.apply)
     }

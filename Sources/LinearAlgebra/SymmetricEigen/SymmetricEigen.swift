@@ -9,8 +9,8 @@ import MatrixCore
 /// ```
 ///
 /// - Method: reduction to tridiagonal form, in two stages (full → band by matrix products, band → tridiagonal by bulge
-///   chasing) or for small n in one; divide & conquer on the tridiagonal matrix; back-transformation of only the vectors
-///   asked for, by blocks of reflectors. A is first scaled by a power of two to a largest element in 1 ..< 2.
+///   chasing) or for small n in one; divide & conquer on the tridiagonal matrix; back-transformation of only the
+///   vectors asked for, by blocks of reflectors. A is first scaled by a power of two to a largest element in 1 ..< 2.
 /// - Accuracy: backward stable, ‖A V − V Λ‖ and ‖VᵀV − I‖ within a small multiple of ε n (times ‖A‖).
 /// - Cost: 4/3 n³ flops for the reduction, 7 n² b for the chase, 2 n² k (1 + g/b) + 2 n² k for k vectors.
 /// - Source: Bischof, Lang and Sun 2000; Haidar, Ltaief and Dongarra 2011 (see the stages).

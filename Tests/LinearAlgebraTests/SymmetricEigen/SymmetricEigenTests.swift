@@ -220,6 +220,7 @@ func eigenErrors(_ a: Matrix64, _ result: SymmetricEigenResult) -> (residual: Do
         let two = try EigenRoute.all[3].decompose(a, vectors: 3).evidence
         #expect(two.solver == .twoStage && two.bandwidth == 8)
         #expect(
-            two.stages.map(\.name) == ["scaling", "band reduction", "bulge chase", "tridiagonal", "back-transformation"])
+            two.stages.map(\.name)
+                == ["scaling", "band reduction", "bulge chase", "tridiagonal", "back-transformation"])
     }
 }
