@@ -113,7 +113,7 @@ def judge(weight, approximation, rebuilt, rank, tolerance):
 def check(options, folder):
     names = write_checkpoint(folder / "dense")
     run(options, "compress", folder / "dense", "-o", folder / "factors", "--method", "svd", "--keep", options.keep,
-        "--storage", options.storage)
+        *(["--storage", options.storage] if options.storage else []))
     run(options, "reconstruct", folder / "factors", "-o", folder / "rebuilt", "--dtype", "f32")
     dense, factors, rebuilt = (check_truncation.load(folder / part) for part in ("dense", "factors", "rebuilt"))
     modules = json.loads((folder / "factors/config.json").read_text())["low_rank_modules"]
@@ -141,7 +141,7 @@ def check(options, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=float, default=0.5)
-    parser.add_argument("--storage", choices=("factors", "pivot"), default="factors")
+    parser.add_argument("--storage", choices=("factors", "pivot"), help="default: the program's own")
     parser.add_argument("--tolerance", type=float, default=1e-5, help="excess over the optimum, relative to it")
     parser.add_argument("--lowrank", type=pathlib.Path, default=ROOT / ".build/release/lowrank")
     parser.add_argument("--work", type=pathlib.Path, help="keep the folders here (must not exist)")
