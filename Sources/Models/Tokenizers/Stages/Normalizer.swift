@@ -50,17 +50,35 @@ indirect enum Normalizer: Sendable {
 
     // MARK: - Normal forms
 
+    /// Only the parts of the text that can change are normalised: most text is ASCII.
+    ///
+    /// Below U+0300 (lead bytes below CC) everything is composed, and no scalar composes with one before it; ASCII
+    /// does not decompose either. So a part is a run of other scalars with the one in front of it.
+    private static func normalForm(_ form: Form, of text: [UInt8]) -> [UInt8] {
+        let limit: UInt8 = form == .nfc ? 0xCC : 0x80
+        return text.withUnsafeBufferPointer { bytes in
+            var result: [UInt8] = []
+            result.reserveCapacity(bytes.count)
+            var rest = 0
+            while let first = bytes[rest...].firstIndex(where: { $0 >= limit }) {
+                let start = first > rest ? UTF8Scan.start(before: first, in: bytes) : first
+                var end = first
+                while end < bytes.count, bytes[end] >= limit { end += UTF8Scan.length(lead: bytes[end]) }
+                result += bytes[rest..<start]
+                appendNormalForm(form, of: UTF8Scan.slice(bytes, start..<end), to: &result)
+                rest = end
+            }
+            result += bytes[rest...]
+            return result
+        }
+    }
+
     /// The libraries normalise by Unicode 11. A later scalar is to them an ordinary character, which neither changes
     /// nor combines, so it stays as it is and the text on its two sides is normalised apart.
-    private static func normalForm(_ form: Form, of text: [UInt8]) -> [UInt8] {
-        let quickLimit: UInt8 = form == .nfc ? 0xCC : 0x80
-        // Below U+0300 (lead bytes below CC) nothing combines, and all is composed; ASCII has no decompositions.
-        guard text.contains(where: { $0 >= quickLimit }) else { return text }
-        var result: [UInt8] = []
-        result.reserveCapacity(text.count)
+    private static func appendNormalForm(_ form: Form, of text: UTF8Bytes, to result: inout [UInt8]) {
         var run = String.UnicodeScalarView()
         for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
-            // Everything below U+0800 that is assigned has been for long, but for a handful of letters and signs.
+            // Everything below U+0300 has been assigned for long.
             if scalar.value >= 0x300, !ScalarClass.isAssigned(scalar, by: (11, 0)) {
                 result += normalized(String(run), form).utf8
                 run.removeAll()
@@ -70,7 +88,6 @@ indirect enum Normalizer: Sendable {
             }
         }
         result += normalized(String(run), form).utf8
-        return result
     }
 
     private static func normalized(_ text: String, _ form: Form) -> String {
@@ -126,11 +143,45 @@ indirect enum Normalizer: Sendable {
         return result
     }
 
+    // MARK: - BERT
+
+    /// ASCII byte by byte; what is between is rewritten in the stages of the library.
     private static func bert(_ text: [UInt8], _ options: Bert) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count + text.count / 8)
+        var position = 0
+        while position < text.count {
+            let byte = text[position]
+            // A control character that vanishes is part of the run, as marks on its two sides become neighbours.
+            var end = position
+            while end < text.count, text[end] >= 0x80 || options.cleansText && isDropped(text[end]) { end += 1 }
+            if end > position {
+                result += bertBeyondASCII(Array(text[position..<end]), options)
+                position = end
+                continue
+            }
+            if options.cleansText, byte < 0x20 {
+                result.append(0x20)
+            } else if options.lowercases, (0x41...0x5A).contains(byte) {
+                result.append(byte | 0x20)
+            } else {
+                result.append(byte)
+            }
+            position += 1
+        }
+        return result
+    }
+
+    /// An ASCII control character other than the white space that becomes a space.
+    private static func isDropped(_ byte: UInt8) -> Bool {
+        byte == 0x7F || byte < 0x20 && byte != 0x09 && byte != 0x0A && byte != 0x0D
+    }
+
+    private static func bertBeyondASCII(_ text: [UInt8], _ options: Bert) -> [UInt8] {
         var text = text
         if options.cleansText {
             text = rewriting(text) { scalar in
-                if scalar.value == 0 || BertText.isControl(scalar) { return .nothing }
+                if BertText.isControl(scalar) { return .nothing }
                 return scalar.properties.isWhitespace ? .scalar(0x20) : .itself
             }
         }

@@ -21,14 +21,25 @@ extension TextPattern: SeparatorFinder {
 
 /// Every scalar with a property is a separator.
 struct ScalarSeparators: SeparatorFinder, Sendable {
-    let isSeparator: @Sendable (Unicode.Scalar) -> Bool
+    private let isSeparator: @Sendable (Unicode.Scalar) -> Bool
+    /// The answers for ASCII, which is most text.
+    private let ascii: [Bool]
+
+    init(_ isSeparator: @escaping @Sendable (Unicode.Scalar) -> Bool) {
+        self.isSeparator = isSeparator
+        ascii = (UInt8(0)..<128).map { isSeparator(Unicode.Scalar($0)) }
+    }
 
     static let whiteSpace = ScalarSeparators { $0.properties.isWhitespace }
     static let punctuation = ScalarSeparators { BertText.isPunctuation($0) }
 
     func forEachSeparator(in text: UTF8Bytes, _ body: (Range<Int>) -> Void) {
         UTF8Scan.forEachScalar(in: text) { value, range in
-            if let scalar = Unicode.Scalar(value), isSeparator(scalar) { body(range) }
+            if value < 0x80 {
+                if ascii[Int(value)] { body(range) }
+            } else if let scalar = Unicode.Scalar(value), isSeparator(scalar) {
+                body(range)
+            }
         }
     }
 }
