@@ -12,6 +12,7 @@ enum Program {
             VerifyCommand.self,
             ReconstructCommand.self,
             BenchCommand.self,
+            EvalCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
             InspectCommand.self,

@@ -3,6 +3,7 @@ import CommandLineKit
 import CompressionCore
 import Kernels
 import LinearAlgebra
+import Models
 import Safetensors
 
 extension Failure {
@@ -18,6 +19,9 @@ extension Failure {
         case let error as CheckpointError: self = Failure(error)
         case let error as LinearAlgebraError: self = Failure(error)
         case let error as OperatorError: self = Failure(.badInput, "\(error)", tensor: error.subject)
+        case let error as ModelError: self = Failure(error)
+        case let error as TokenizerError: self = Failure(.badInput, "\(error)")
+        case let error as TokenSequenceError: self = Failure(.badInput, "\(error)")
         case let error as InstructionSetError: self = Failure(.usage, "\(error)")
         default: self = Failure(.inputOutput, "\(error)")
         }
@@ -73,6 +77,15 @@ extension Failure {
             self = Failure(.badInput, "\(error)")
         } else {
             self = Failure(.numericFailure, "\(error)")
+        }
+    }
+
+    /// Numbers that are not finite are the arithmetic's; all else is the checkpoint's or the text's.
+    private init(_ error: ModelError) {
+        if case .nonFinite = error {
+            self = Failure(.numericFailure, "\(error)")
+        } else {
+            self = Failure(.badInput, "\(error)", tensor: error.tensor)
         }
     }
 }

@@ -1,0 +1,79 @@
+import Foundation
+import Models
+
+/// Where the token sequences of a job come from: text files and a tokenizer, or ids from a file.
+public struct SequenceSource: Sendable {
+    public enum Input: Sendable {
+        /// Files of UTF-8 text, read verbatim, one after the other.
+        case text([String])
+        /// A file of token ids.
+        case tokens(String)
+    }
+
+    public var input: Input
+    /// Tokens of a window, and the most of a document; nil for what the model allows, at most 2048.
+    public var context: Int?
+    public var division: TokenSequences.Division
+    public var bos: TokenSequences.BOSPolicy
+    public var samples: Int?
+
+    public init(
+        _ input: Input, context: Int? = nil, division: TokenSequences.Division = .windows,
+        bos: TokenSequences.BOSPolicy = .auto, samples: Int? = nil
+    ) {
+        self.input = input
+        self.context = context
+        self.division = division
+        self.bos = bos
+        self.samples = samples
+    }
+
+    /// Papers use 2048 tokens wherever the model allows it.
+    private static let usualContext = 2048
+
+    /// The context in force for a model.
+    /// - Throws: `JobError.usage` where more is asked for than the model allows.
+    public func context(for model: ModelDescription) throws -> Int {
+        let limit = model.positionLimit ?? Int.max
+        guard let context else { return min(limit, Self.usualContext) }
+        guard context <= limit else {
+            throw JobError.usage("--context \(context): the model allows \(limit) tokens")
+        }
+        return context
+    }
+
+    /// Reads and cuts.
+    /// - Parameter folder: the checkpoint, whose tokenizer is used.
+    public func sequences(folder: String, model: ModelDescription) throws -> TokenSequences {
+        let options = TokenSequences.Options(
+            context: try context(for: model), division: division, bos: bos, samples: samples)
+        switch input {
+        case .text(let files):
+            let text = try files.map(Self.text).joined()
+            return try TokenSequences(text: text, try Self.tokenizer(folder), options)
+        case .tokens(let file):
+            return try TokenSequences(ids: try TokenFile(path: file), bos: model.bosToken, options)
+        }
+    }
+
+    /// A file as text.
+    /// - Throws: `JobError.badInput` where it is not UTF-8.
+    static func text(_ path: String) throws -> String {
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw JobError.badInput("the text is not UTF-8", file: path)
+        }
+        if text.isEmpty { throw JobError.badInput("the text is empty", file: path) }
+        return text
+    }
+
+    /// The tokenizer of a checkpoint.
+    static func tokenizer(_ folder: String) throws -> Tokenizer {
+        do {
+            return try Tokenizer(checkpointFolder: folder)
+        } catch {
+            guard case .notFound = error else { throw error }
+            throw JobError.badInput("\(error); token ids can be given with --tokens", file: folder)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import MatrixCore
+
+/// What a model keeps while it reads one sequence: keys and values of the tokens so far, and working memory.
+///
+/// A state is for one sequence at a time and one thread; `restart` begins the next sequence in the same memory.
+public final class SequenceState {
+    /// Tokens read so far.
+    public internal(set) var position = 0
+    /// Told of every input of a linear layer.
+    public var observer: (any ForwardObserver)?
+    let cache: KeyValueCache
+    let workspace = Workspace()
+
+    init(cache: KeyValueCache) {
+        self.cache = cache
+    }
+
+    /// Forgets the sequence.
+    public func restart() {
+        position = 0
+    }
+}
+
+/// Looks into a forward pass: for moments of inputs, drift of hidden states and the like.
+public protocol ForwardObserver: AnyObject {
+    /// A linear layer is about to be applied to `input` (tokens × inFeatures); the view is valid during the call. A
+    /// layer may be given its tokens in several parts; layers that share an input are given the same memory.
+    func willApply(_ module: String, to input: MatrixView<Float>)
+    /// A transformer layer is done; `hidden` (tokens × hidden) is its output.
+    func didFinish(layer: Int, hidden: MatrixView<Float>)
+}
+
+extension ForwardObserver {
+    public func willApply(_ module: String, to input: MatrixView<Float>) {}
+    public func didFinish(layer: Int, hidden: MatrixView<Float>) {}
+}
+
+/// Matrices that the layers of a forward pass use in turn, so that their pages are fetched once.
+final class Workspace {
+    enum Slot: Int, CaseIterable {
+        case hidden, normalised, fused, query, attended, projected, feedForwardInput, gate, up, fedForward
+        case routed, gathered, expertOutput, logits, cosines, sines
+    }
+
+    private var buffers: [AlignedBuffer<Float>?] = Array(repeating: nil, count: Slot.allCases.count)
+
+    /// Memory of the slot (rows × columns), undefined until written; earlier views of the slot become invalid.
+    func matrix(_ slot: Slot, rows: Int, columns: Int) -> MutableMatrixView<Float> {
+        let count = rows * columns
+        let buffer: AlignedBuffer<Float>
+        if let existing = buffers[slot.rawValue], existing.count >= count {
+            buffer = existing
+        } else {
+            buffer = AlignedBuffer(uninitializedCount: count)
+            buffers[slot.rawValue] = buffer
+        }
+        return MutableMatrixView(
+            base: buffer.base, rows: rows, columns: columns, rowStride: columns, owner: buffer)
+    }
+}

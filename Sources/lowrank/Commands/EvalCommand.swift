@@ -1,0 +1,50 @@
+import CommandLineKit
+import CompressionCore
+import Jobs
+import Models
+
+/// `lowrank eval CKPT --text FILE`
+struct EvalCommand: Command {
+    static let checkpoint = Argument(.folder("CKPT"), help: "checkpoint, dense or compressed")
+    static let reference = Option(
+        "reference", .folder("DENSE"), help: "Checkpoint to compare predictions with: KL, top-1 agreement")
+    static let failAbove = Option(
+        "fail-if-perplexity-above", .number("P", from: .exclusive(0)), help: "End with 1 if perplexity is higher")
+    static let logits = Option(
+        "logits", .file(), help: "Also write the logits of all tokens, as safetensors")
+
+    static let specification = CommandSpecification(
+        "eval", summary: "Measure how well a model predicts text",
+        discussion: """
+            Text is tokenised once and cut into windows without overlap, or into documents; \
+            the perplexity is the exponential of the mean loss of all tokens but the first of each.
+            """,
+        arguments: [checkpoint],
+        sections: [
+            TextOptions.section, OptionSection("Evaluation", [reference, failAbove, logits]),
+        ], exclusions: [TextOptions.exclusion],
+        examples: [
+            Example("lowrank eval model --text wikitext2.txt", "Perplexity in windows of up to 2048 tokens"),
+            Example(
+                "lowrank eval small --text stories.txt --documents '<|endoftext|>' --reference model",
+                "Documents, beside the dense model"),
+        ])
+
+    private let job: EvalJob
+    private let limit: Double?
+
+    init(_ arguments: ParsedArguments) throws {
+        job = EvalJob(
+            checkpoint: arguments[Self.checkpoint], source: try TextOptions.source(arguments),
+            reference: arguments[Self.reference], logitsFile: arguments[Self.logits],
+            library: OperatorLibrary([DenseOperator.self]))
+        limit = arguments[Self.failAbove]
+    }
+
+    func run(_ context: RunContext) throws -> ExitCode {
+        let result = try job.run(progress: context.terminal, interruption: context.interruption)
+        context.terminal.publish(text: { result.text }, json: { result.json.text(pretty: false) })
+        guard let limit, let perplexity = result.perplexity else { return .done }
+        return perplexity.perplexity > limit ? .conditionNotMet : .done
+    }
+}
