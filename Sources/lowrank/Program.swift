@@ -13,6 +13,7 @@ enum Program {
             ReconstructCommand.self,
             BenchCommand.self,
             EvalCommand.self,
+            GenerateCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
             InspectCommand.self,

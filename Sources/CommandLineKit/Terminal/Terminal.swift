@@ -60,6 +60,9 @@ public final class Terminal: ProgressReporter {
     /// Text of a result, with a line end.
     public func print(_ text: String) { output.write(text.hasSuffix("\n") ? text : text + "\n") }
 
+    /// Part of a result, as it comes, without a line end.
+    public func write(_ text: String) { output.write(text) }
+
     /// The result in the one form that was asked for; the other is not made.
     public func publish(text: () throws -> String, json: () throws -> String) rethrows {
         print(try settings.usesJSON ? json() : text())
