@@ -56,7 +56,7 @@ struct WeightReader {
                 tensor: module, expected: [outFeatures ?? weight.outFeatures, inFeatures],
                 found: [weight.outFeatures, weight.inFeatures])
         }
-        return Linear(name: module, weight: weight, bias: try bias(of: module, count: weight.outFeatures))
+        return Linear(name: module, weight: weight, bias: try bias(of: module, weight))
     }
 
     private func layerOperator(of module: String) throws(ModelError) -> any LinearOperator {
@@ -86,10 +86,10 @@ struct WeightReader {
         }
     }
 
-    /// Beside the weight, or with the outer factor where published low-rank checkpoints keep it.
-    private func bias(of module: String, count: Int) throws(ModelError) -> AlignedBuffer<Float>? {
-        for name in ["\(module).bias", "\(module).ALinear.bias"] where checkpoint.tensor(named: name) != nil {
-            return try numbers(name, count: count)
+    /// Under the name that its schema gives it, or beside the weight.
+    private func bias(of module: String, _ weight: any LinearOperator) throws(ModelError) -> AlignedBuffer<Float>? {
+        for name in ["\(module).\(weight.biasName)", "\(module).bias"] where checkpoint.tensor(named: name) != nil {
+            return try numbers(name, count: weight.outFeatures)
         }
         return nil
     }

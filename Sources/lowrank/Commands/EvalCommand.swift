@@ -1,5 +1,4 @@
 import CommandLineKit
-import CompressionCore
 import Jobs
 import Models
 
@@ -37,7 +36,7 @@ struct EvalCommand: Command {
         job = EvalJob(
             checkpoint: arguments[Self.checkpoint], source: try TextOptions.source(arguments),
             reference: arguments[Self.reference], logitsFile: arguments[Self.logits],
-            library: OperatorLibrary([DenseOperator.self]))
+            library: MethodRegistry.library)
         limit = arguments[Self.failAbove]
     }
 

@@ -1,5 +1,4 @@
 import CommandLineKit
-import CompressionCore
 import Foundation
 import Jobs
 import Models
@@ -58,7 +57,7 @@ struct GenerateCommand: Command {
             sampler: Sampler(
                 temperature: sampler.temperature, topK: sampler.topK, topP: sampler.topP, seed: context.seed),
             mostTokens: mostTokens, stops: stops, ignoresEnds: ignoresEnds,
-            library: OperatorLibrary([DenseOperator.self]))
+            library: MethodRegistry.library)
         let streams = !context.terminal.settings.usesJSON
         let result = try job.run(interruption: context.interruption) { text in
             if streams { context.terminal.write(text) }
