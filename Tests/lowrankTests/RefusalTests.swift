@@ -1,0 +1,130 @@
+import Foundation
+import Safetensors
+import Testing
+
+/// Every way to get the main job wrong: one message, the right exit code, nothing left behind.
+struct RefusalTests {
+    private let folder: ModelFolder
+
+    init() throws { folder = try ModelFolder() }
+
+    private func expectRefusal(
+        _ words: [String], code: Int32, says parts: [String], leaves names: [String]? = nil
+    ) throws {
+        let before = try folder.names
+        let run = try ProgramRun.of(words)
+        #expect(run.code == code, "\(run.errors)")
+        #expect(run.output.isEmpty)
+        #expect(run.errors.hasPrefix("lowrank: error: ") || run.errors.contains("\nlowrank: error: "))
+        for part in parts { #expect(run.errors.contains(part), "\(run.errors) says \(part)") }
+        #expect(try folder.names == names ?? before)
+    }
+
+    @Test(arguments: [
+        (["--keep", "1.5"], "above 0 and at most 1"),
+        (["--keep", "0.5", "--rank", "4"], "--rank"),
+        ([], "--keep"),
+        (["--kep", "0.5"], "--keep"),
+        (["--keep", "0.5", "--include", "no_such_layer"], "matches no linear layer"),
+        (["--keep", "0.5", "--include", "("], "not a regular expression"),
+        (["--keep", "0.5", "--layers", "3-9"], "the model has 5"),
+        (["--keep", "0.5", "--layers", "x"], "4-27"),
+        (["--keep", "0.5", "--exclude", "."], "no linear layer is selected"),
+        (["--ratio", "0.5"], "--keep F or --remove F"),
+    ] as [([String], String)])
+    func wrongRequestsAreUsageErrors(words: [String], says: String) throws {
+        try expectRefusal(
+            ["compress", ModelFolder.fixture, "-o", folder.at("out")] + words, code: 2, says: [says])
+    }
+
+    @Test func outputsThatTouchTheInputOrExistAreRefused() throws {
+        let model = try folder.copyOfFixture()
+        try FileManager.default.createSymbolicLink(atPath: folder.at("link"), withDestinationPath: model)
+        for output in [model, model + "/inside", folder.at("link"), folder.at("link/inside")] {
+            try expectRefusal(["compress", model, "-o", output, "--keep", "0.5", "--force"], code: 2, says: [output])
+        }
+        try FileManager.default.createDirectory(atPath: folder.at("full"), withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: folder.at("full/file")))
+        try expectRefusal(["compress", model, "-o", folder.at("full"), "--keep", "0.5"], code: 2, says: ["--force"])
+        #expect(FileManager.default.contents(atPath: folder.at("full/file")) == Data("mine".utf8))
+        let forced = try ProgramRun.of(["compress", model, "-o", folder.at("full"), "--keep", "0.5", "--force", "-q"])
+        #expect(forced.code == 0 && !FileManager.default.fileExists(atPath: folder.at("full/file")))
+    }
+
+    @Test func filesThatAreNoCheckpointAreNamed() throws {
+        let text = folder.at("notes.txt")
+        try Data("not a checkpoint, only some text that is long enough".utf8).write(to: URL(fileURLWithPath: text))
+        try expectRefusal(["compress", text, "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: ["notes.txt"])
+        try expectRefusal(
+            ["compress", folder.at("nothing"), "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: ["nothing"])
+    }
+
+    @Test func aTruncatedFileIsNamed() throws {
+        let model = try folder.copyOfFixture()
+        let weights = URL(fileURLWithPath: model + "/model.safetensors")
+        try Data(contentsOf: weights).dropLast(1000).write(to: weights)
+        try expectRefusal(
+            ["compress", model, "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: ["model.safetensors"])
+    }
+
+    @Test func aWeightThatIsNotANumberIsFoundAndNamed() throws {
+        let model = try folder.copyOfFixture()
+        let path = model + "/model.safetensors", name = "model.layers.2.mlp.up_proj.weight"
+        let tensor = try #require(try SafetensorsFile(path: path).tensor(named: name))
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        let offset = tensor.byteRange.lowerBound + (3 * tensor.shape[1] + 5) * 2
+        (bytes[offset], bytes[offset + 1]) = (0xC0, 0x7F)
+        try bytes.write(to: URL(fileURLWithPath: path))
+        try expectRefusal(
+            ["compress", model, "-o", folder.at("out"), "--keep", "0.5", "-q"], code: 3,
+            says: [name, "model.safetensors", "output 3, input 5"])
+    }
+
+    @Test func missingShardsAndTensorsAreNamed() throws {
+        let run = try ProgramRun.of(
+            ["compress", ModelFolder.fixture, "-o", folder.at("sharded"), "--keep", "0.6", "--max-shard-size", "400KB"])
+        #expect(run.code == 0)
+        #expect(try ProgramRun.of(["reconstruct", folder.at("sharded"), "-o", folder.at("model"), "--max-shard-size",
+            "400KB"]).code == 0)
+        let index = folder.at("model/model.safetensors.index.json")
+        let original = try String(contentsOfFile: index, encoding: .utf8)
+        let shard = try #require(try ShardIndex(path: index).files.last)
+        let moved = folder.at("model/\(shard)")
+        try FileManager.default.moveItem(atPath: moved, toPath: folder.at("aside"))
+        try expectRefusal(
+            ["compress", folder.at("model"), "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: [shard])
+        try FileManager.default.moveItem(atPath: folder.at("aside"), toPath: moved)
+        let tensor = try #require(try SafetensorsFile(path: moved).tensors.first).name
+        var lines = original.split(separator: "\n").filter { !$0.contains("\"\(tensor)\"") }
+        // The last entry of the map has no comma.
+        for position in lines.indices.dropLast() where lines[position + 1].trimmingCharacters(in: .whitespaces).hasPrefix("}") {
+            if lines[position].hasSuffix(",") { lines[position].removeLast() }
+        }
+        try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: index))
+        try expectRefusal(
+            ["compress", folder.at("model"), "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: [tensor])
+    }
+
+    @Test func compressedFoldersAreNotCompressedAgain() throws {
+        #expect(try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("a"), "--keep", "0.6"]).code == 0)
+        try expectRefusal(
+            ["compress", folder.at("a"), "-o", folder.at("b"), "--keep", "0.5"], code: 3, says: ["compress the original"])
+        try expectRefusal(
+            ["verify", ModelFolder.fixture, "--against", folder.at("a")], code: 3, says: ["not a compressed checkpoint"])
+    }
+
+    @Test func errorsAreJSONWhereJSONIsAskedFor() throws {
+        let run = try ProgramRun.of(
+            ["compress", folder.at("nothing"), "-o", folder.at("out"), "--keep", "0.5", "--json"])
+        let error = try #require(try JSON.parse(run.output)["error"])
+        #expect(run.code == 3 && error["code"]?.int == 3 && error["kind"]?.string == "bad-input")
+        #expect(error["file"]?.string == folder.at("nothing"))
+    }
+
+    @Test func theKernelsOfAnotherMachineAreRefused() throws {
+        let run = try ProgramRun.of(
+            ["compress", ModelFolder.fixture, "-o", folder.at("out"), "--keep", "0.5"],
+            environment: ["LOWRANK_ISA": "mmx"])
+        #expect(run.code == 2 && run.errors.contains("LOWRANK_ISA"))
+    }
+}
