@@ -30,6 +30,19 @@ struct ProgramRun: Equatable {
             errors: try String(contentsOf: errors.url, encoding: .utf8))
     }
 
+    /// Starts `lowrank` and leaves it running, its words unread.
+    static func start(_ words: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = buildFolder.appendingPathComponent("lowrank")
+        process.arguments = words
+        process.environment = ["PATH": "/usr/bin:/bin"]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
     /// Words separated by single spaces.
     static func of(_ line: String, environment: [String: String] = [:]) throws -> ProgramRun {
         try of(line.split(separator: " ").map(String.init), environment: environment)

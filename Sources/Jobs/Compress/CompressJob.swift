@@ -38,17 +38,15 @@ public struct CompressJob: Sendable {
                 checkpoint: prepared.checkpoint, compressor: request.compressor, journal: staged.journal)
             let results = try compress(prepared, compression, staged.unitsAtStart, progress, interruption)
             try interruption.check()
-            progress.begin(ProgressStage("write", total: 1, unit: .items("folders")))
             let assembly = try OutputAssembly(prepared.checkpoint, results, compression)
-            let written = try assembly.write(to: staged.path, maximumShardBytes: request.maximumShardBytes)
+            let written = try assembly.write(
+                to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
             let report = try CompressionReport(
                 request, prepared.checkpoint, results,
                 stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
                 seconds: watch.seconds)
             try prepared.checkTarget(report)
             try AtomicFile.write(report.json.text(pretty: true), to: staged.path + "/report.json")
-            progress.advance(by: 1, request.output)
-            progress.end()
             return report
         }
     }

@@ -1,4 +1,5 @@
 import Checkpoints
+import CommandLineKit
 import CompressionCore
 import Safetensors
 
@@ -30,11 +31,15 @@ struct OutputAssembly {
     }
 
     /// Writes weights, index and configuration, and copies the other files.
-    func write(to folder: String, maximumShardBytes: Int) throws -> CheckpointWriter {
+    func write(
+        to folder: String, maximumShardBytes: Int, progress: any ProgressReporter
+    ) throws -> CheckpointWriter {
         let writer = try CheckpointWriter(
             folder: folder, config: config, tensors: tensors.map(\.declaration), maximumShardBytes: maximumShardBytes)
         let origins = Dictionary(uniqueKeysWithValues: tensors.map { ($0.declaration.name, $0.origin) })
+        progress.begin(ProgressStage("write", total: writer.names.count, unit: .items("tensors")))
         for name in writer.names {
+            defer { progress.advance(by: 1, name) }
             switch origins[name] {
             case .source(let original):
                 try writer.append(try checkpoint.bytes(of: original), to: name)
@@ -50,6 +55,7 @@ struct OutputAssembly {
             }
         }
         try writer.finish()
+        progress.end()
         for file in try checkpoint.filesToCopy() {
             try StagedFile.write(try OpenFile.contents(of: checkpoint.path + "/" + file), as: file, in: folder)
         }
