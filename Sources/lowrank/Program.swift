@@ -8,15 +8,15 @@ enum Program {
     /// Every command, in the order of the help text.
     static var commands: [any Command.Type] {
         [
+            InspectCommand.self,
             CompressCommand.self,
             VerifyCommand.self,
             ReconstructCommand.self,
-            BenchCommand.self,
             EvalCommand.self,
             GenerateCommand.self,
+            BenchCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
-            InspectCommand.self,
         ]
     }
 
