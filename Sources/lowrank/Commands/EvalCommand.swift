@@ -25,7 +25,7 @@ struct EvalCommand: Command {
         examples: [
             Example("lowrank eval model --text wikitext2.txt", "Perplexity in windows of up to 2048 tokens"),
             Example(
-                "lowrank eval small --text stories.txt --documents '<|endoftext|>' --reference model",
+                "lowrank eval small --text stories.txt --documents '***' --reference model",
                 "Documents, beside the dense model"),
         ])
 

@@ -28,7 +28,7 @@ struct GenerateCommand: Command {
         examples: [
             Example("lowrank generate model --prompt 'Once upon a time'", "The likeliest text"),
             Example(
-                "lowrank generate model --prompt 'Once' --temperature 0.8 --top-p 0.95 --seed 7", "A text drawn at random"),
+                "lowrank generate model --prompt 'Once' --temperature 0.8 --seed 7", "A text drawn at random"),
         ])
 
     private let checkpoint: String
