@@ -90,10 +90,20 @@ def rows():
 
 # Ours
 
+def shape(row):
+    """The operation and the shape as `lowrank bench` has them."""
+    if row.op in ("gram", "gemv"):
+        return {"gram": "syrk"}.get(row.op, row.op), f"{row.m}x{row.k}"
+    if row.op == "eigen":
+        return row.op, f"{row.n}x{row.k}"
+    return {"update": "gemm"}.get(row.op, row.op), f"{row.m}x{row.n}x{row.k}"
+
+
 def bench(options, row, repeats):
     """One run of `lowrank bench`: its machine and its only result."""
-    command = [str(options.lowrank), "bench", row.op, "--shape", f"{row.m}x{row.n}x{row.k}", "--dtype", row.dtype,
-               "--threads", str(row.threads), "--repeat", str(repeats), "--json"]
+    operation, sides = shape(row)
+    command = [str(options.lowrank), "bench", "--op", operation, "--shape", sides, "--dtype", row.dtype,
+               "--threads", str(row.threads), "--repeat", str(repeats), "--json", "--quiet"]
     environment = dict(os.environ, **({"LOWRANK_ISA": row.isa} if row.isa else {}))
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if run.returncode != 0:
