@@ -113,6 +113,14 @@ struct RefusalTests {
             ["verify", ModelFolder.fixture, "--against", folder.at("a")], code: 3, says: ["not a compressed checkpoint"])
     }
 
+    @Test func textsThatCannotBeReadAreNamed() throws {
+        try expectRefusal(
+            ["eval", ModelFolder.fixture, "--text", folder.at("nothing.txt")], code: 3, says: ["nothing.txt"])
+        try Data([0xFF, 0xFE, 0x41]).write(to: URL(fileURLWithPath: folder.at("latin.txt")))
+        try expectRefusal(
+            ["eval", ModelFolder.fixture, "--text", folder.at("latin.txt")], code: 3, says: ["latin.txt", "UTF-8"])
+    }
+
     @Test func errorsAreJSONWhereJSONIsAskedFor() throws {
         let run = try ProgramRun.of(
             ["compress", folder.at("nothing"), "-o", folder.at("out"), "--keep", "0.5", "--json"])

@@ -1,5 +1,5 @@
-import Foundation
 import Models
+import Safetensors
 
 /// Where the token sequences of a job come from: text files and a tokenizer, or ids from a file.
 public struct SequenceSource: Sendable {
@@ -57,10 +57,11 @@ public struct SequenceSource: Sendable {
     }
 
     /// A file as text.
-    /// - Throws: `JobError.badInput` where it is not UTF-8.
+    /// - Throws: `JobError.badInput` where it is not UTF-8, `FileError` where it cannot be read.
     static func text(_ path: String) throws -> String {
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        let bytes = try OpenFile.contents(of: path)
+        let contents = UnsafeBufferPointer(start: bytes.base, count: bytes.count)
+        guard let text = String(validating: contents, as: UTF8.self) else {
             throw JobError.badInput("the text is not UTF-8", file: path)
         }
         if text.isEmpty { throw JobError.badInput("the text is empty", file: path) }
