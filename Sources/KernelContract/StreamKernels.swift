@@ -6,15 +6,19 @@ public struct StreamKernels: Sendable {
     public var sumSquares: Kernel<RunSum>
     /// Whether all numbers are finite.
     public var allFinite: Kernel<RunCheck>
+    /// Softmax in place.
+    public var softmax: Kernel<RunSoftmax>
     /// Reads and does next to nothing.
     public var read: Kernel<ReadTask>
 
     public init(
-        convert: Kernel<RunConversion>, sumSquares: Kernel<RunSum>, allFinite: Kernel<RunCheck>, read: Kernel<ReadTask>
+        convert: Kernel<RunConversion>, sumSquares: Kernel<RunSum>, allFinite: Kernel<RunCheck>,
+        softmax: Kernel<RunSoftmax>, read: Kernel<ReadTask>
     ) {
         self.convert = convert
         self.sumSquares = sumSquares
         self.allFinite = allFinite
+        self.softmax = softmax
         self.read = read
     }
 }
@@ -71,5 +75,17 @@ public struct RunCheck {
         self.format = format
         self.count = count
         self.result = result
+    }
+}
+
+/// values[i] ← e^values[i] / Σ e^values[j]; NaN anywhere makes all NaN. The run is not empty.
+@frozen
+public struct RunSoftmax {
+    public var values: UnsafeMutablePointer<Float>
+    public var count: Int
+
+    public init(values: UnsafeMutablePointer<Float>, count: Int) {
+        self.values = values
+        self.count = count
     }
 }

@@ -18,7 +18,8 @@ public func kernelSet() -> KernelSet {
             multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64,
             rowProducts: rowProducts64, rowCombination: rowCombination64, pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
         streams: StreamKernels(
-            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, read: readMemory),
+            convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, softmax: softmaxRun,
+            read: readMemory),
         reflectors: ReflectorKernels(
             chase: chaseStep, applyBlock: applyStaggeredReflectors, factorStrip: factorPanelStrip,
             updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct))

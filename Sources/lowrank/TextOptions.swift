@@ -15,15 +15,18 @@ enum TextOptions {
         help: "Whether the token that begins a text is put first")
 
     static let section = OptionSection("Text", [text, tokens, documents, context, samples, bos])
-    static let exclusion = Exclusion("input", required: true, [text, tokens])
+    static let exclusion = Exclusion("input", [text, tokens])
 
-    static func source(_ arguments: ParsedArguments) throws -> SequenceSource {
+    /// nil where neither text nor tokens are given.
+    static func source(_ arguments: ParsedArguments) throws -> SequenceSource? {
         let input: SequenceSource.Input
         if let tokens = arguments[tokens] {
             if arguments[documents] != nil {
                 throw JobError.usage("--documents is about text; a list of lists in --tokens gives documents")
             }
             input = .tokens(tokens)
+        } else if arguments[text].isEmpty {
+            return nil
         } else {
             input = .text(arguments[text])
         }

@@ -8,20 +8,26 @@ import Safetensors
 /// Runs a model over text and says how well it predicts it, alone and beside a reference.
 public struct EvalJob: Sendable {
     public var checkpoint: String
-    public var source: SequenceSource
+    /// What is scored token by token; nil for choices alone.
+    public var source: SequenceSource?
+    /// A file of questions, one JSON object a line (see `ChoiceItem`).
+    public var choicesFile: String?
     /// A checkpoint whose predictions are taken as right.
     public var reference: String?
     /// A safetensors file for the logits (tokens × vocabulary), of encoders the hidden states.
     public var logitsFile: String?
+    /// Whether BOS stands before every question.
+    public var choicesBegin = false
     /// The schemas of compressed layers that can be read.
     public var library: OperatorLibrary
 
     public init(
-        checkpoint: String, source: SequenceSource, reference: String? = nil, logitsFile: String? = nil,
-        library: OperatorLibrary
+        checkpoint: String, source: SequenceSource?, choicesFile: String? = nil, reference: String? = nil,
+        logitsFile: String? = nil, library: OperatorLibrary
     ) {
         self.checkpoint = checkpoint
         self.source = source
+        self.choicesFile = choicesFile
         self.reference = reference
         self.logitsFile = logitsFile
         self.library = library
@@ -31,8 +37,24 @@ public struct EvalJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> EvalResult {
         let model = try Self.open(checkpoint, library)
+        var result = EvalResult()
+        if let source { try score(source, model, &result, progress, interruption) }
+        if let choicesFile { result.choices = try choose(choicesFile, model, progress, interruption) }
+        result.peakResidentBytes = ResourceUse.peakResidentBytes
+        return result
+    }
+
+    // MARK: Text
+
+    private func score(
+        _ source: SequenceSource, _ model: Model, _ result: inout EvalResult, _ progress: any ProgressReporter,
+        _ interruption: Interruption
+    ) throws {
         let reference = try self.reference.map { try Self.open($0, library) }
         if let reference { try check(reference, against: model) }
+        if model.head == nil && reference == nil && logitsFile == nil {
+            throw JobError.usage("an encoder predicts no next token; give a --reference to compare embeddings with")
+        }
         let sequences = try source.sequences(folder: checkpoint, model: model.description).sequences
         let logits = try logitsFile.map { try LogitsFile(path: $0, model: model, sequences: sequences) }
         var evaluation = Evaluation(model: model, reference: reference, logits: logits)
@@ -47,12 +69,36 @@ public struct EvalJob: Sendable {
         progress.end()
         try logits?.finish()
         let read = sequences.reduce(0) { $0 + $1.count }
-        return EvalResult(
+        result.text = EvalResult.Text(
             perplexity: evaluation.perplexity, context: try source.context(for: model.description), bos: source.bos,
             tokenSHA256: Self.hash(sequences), sequences: sequences.count,
-            tokensPerSecond: Double(read) / max(seconds, 1e-9), peakResidentBytes: ResourceUse.peakResidentBytes,
-            comparison: evaluation.comparison, embeddingCosine: evaluation.embeddingCosine)
+            tokensPerSecond: Double(read) / max(seconds, 1e-9), comparison: evaluation.comparison,
+            embeddingCosine: evaluation.embeddingCosine)
     }
+
+    // MARK: Choices
+
+    private func choose(
+        _ file: String, _ model: Model, _ progress: any ProgressReporter, _ interruption: Interruption
+    ) throws -> ChoiceSummary {
+        guard model.head != nil else { throw ModelError.noHead }
+        let items = try Failure.naming(file: file, tensor: nil) {
+            try ChoiceItem.items(jsonLines: try SequenceSource.text(file))
+        }
+        let scorer = ChoiceScorer(
+            model: model, tokenizer: try SequenceSource.tokenizer(checkpoint), begins: choicesBegin)
+        progress.begin(ProgressStage("choices", total: items.count, unit: .items("questions")))
+        var scores: [ChoiceScore] = []
+        for (index, item) in items.enumerated() {
+            try interruption.check()
+            scores.append(try scorer.score(item))
+            progress.advance(by: 1, "question \(index + 1)")
+        }
+        progress.end()
+        return ChoiceSummary(scores)
+    }
+
+    // MARK: Models
 
     static func open(_ path: String, _ library: OperatorLibrary) throws -> Model {
         try Failure.naming(file: path, tensor: nil) {

@@ -4,20 +4,41 @@ import Safetensors
 
 /// What an evaluation found.
 public struct EvalResult: Sendable {
-    /// nil for encoders, which predict no next token.
-    public var perplexity: Perplexity?
-    public var context: Int
-    public var bos: TokenSequences.BOSPolicy
-    /// SHA-256 of the scored ids as little-endian int32.
-    public var tokenSHA256: String
-    public var sequences: Int
-    public var tokensPerSecond: Double
-    public var peakResidentBytes: Int
-    public var comparison: ReferenceComparison?
-    /// Mean cosine between the mean-pooled embeddings of an encoder and its reference.
-    public var embeddingCosine: Double?
+    public var text: Text?
+    public var choices: ChoiceSummary?
+    public var peakResidentBytes = 0
 
+    /// Figures over sequences of tokens.
+    public struct Text: Sendable {
+        /// nil for encoders, which predict no next token.
+        public var perplexity: Perplexity?
+        public var context: Int
+        public var bos: TokenSequences.BOSPolicy
+        /// SHA-256 of the scored ids as little-endian int32.
+        public var tokenSHA256: String
+        public var sequences: Int
+        public var tokensPerSecond: Double
+        public var comparison: ReferenceComparison?
+        /// Mean cosine between the mean-pooled embeddings of an encoder and its reference.
+        public var embeddingCosine: Double?
+    }
+
+    public init() {}
+}
+
+// MARK: - JSON
+
+extension EvalResult {
     public var json: JSON {
+        var fields = text?.fields ?? JSONObject()
+        fields["peak_rss_bytes"] = JSON(peakResidentBytes)
+        if let choices { fields["choices"] = choices.json }
+        return .object(fields)
+    }
+}
+
+extension EvalResult.Text {
+    fileprivate var fields: JSONObject {
         var fields = JSONObject()
         if let perplexity {
             fields["loss"] = JSON(perplexity.loss)
@@ -30,7 +51,6 @@ public struct EvalResult: Sendable {
         fields["bos"] = JSON(bos.rawValue)
         fields["token_sha256"] = JSON(tokenSHA256)
         fields["tokens_per_second"] = JSON(tokensPerSecond)
-        fields["peak_rss_bytes"] = JSON(peakResidentBytes)
         if let comparison {
             fields["reference"] = [
                 "kl": JSON(comparison.meanDivergence), "top1_agreement": JSON(comparison.topAgreement),
@@ -41,11 +61,47 @@ public struct EvalResult: Sendable {
         if let perplexity {
             fields["window_losses"] = .array(perplexity.sequences.map { JSON($0.loss / Double(max($0.tokens, 1))) })
         }
-        return .object(fields)
+        return fields
     }
+}
 
+extension ChoiceSummary {
+    fileprivate var json: JSON {
+        [
+            "accuracy": JSON(accuracy), "accuracy_standard_error": JSON(accuracyError),
+            "accuracy_normalised": JSON(normalisedAccuracy),
+            "accuracy_normalised_standard_error": JSON(normalisedAccuracyError),
+            "items": JSON(scores.count), "output_entropy": JSON(outputEntropy),
+            "prediction_entropy": JSON(predictionEntropy),
+            "log_likelihoods": .array(scores.map { .array($0.logLikelihoods.map { JSON($0) }) }),
+        ]
+    }
+}
+
+// MARK: - Text
+
+extension EvalResult {
     /// One line a figure.
-    public var text: String {
+    public var report: String {
+        var lines = text?.lines ?? []
+        if let choices {
+            func share(_ value: Double, _ error: Double) -> String {
+                "\(Quantity.percent(value)) ± \(Quantity.percent(error)) of \(Quantity.grouped(choices.scores.count))"
+            }
+            lines.append(("accuracy", share(choices.accuracy, choices.accuracyError)))
+            lines.append(("normalised", share(choices.normalisedAccuracy, choices.normalisedAccuracyError)))
+            lines.append(("entropies", "output \(Quantity.fixed(choices.outputEntropy, 4)), prediction "
+                    + "\(Quantity.fixed(choices.predictionEntropy, 4)) nats"))
+        }
+        lines.append(("peak memory", ByteCount.human(peakResidentBytes)))
+        let width = lines.map(\.0.count).max() ?? 0
+        return lines.map { $0.0 + String(repeating: " ", count: width - $0.0.count) + "  " + $0.1 }
+            .joined(separator: "\n")
+    }
+}
+
+extension EvalResult.Text {
+    fileprivate var lines: [(String, String)] {
         var lines: [(String, String)] = []
         if let perplexity {
             lines.append(("perplexity", Quantity.significant(perplexity.perplexity, 6)))
@@ -62,14 +118,6 @@ public struct EvalResult: Sendable {
         }
         if let embeddingCosine { lines.append(("embedding cosine", Quantity.fixed(embeddingCosine, 8))) }
         lines.append(("speed", "\(Quantity.significant(tokensPerSecond, 4)) tokens per second"))
-        lines.append(("peak memory", ByteCount.human(peakResidentBytes)))
-        let width = lines.map(\.0.count).max() ?? 0
-        return lines.map { $0.0.padding(to: width) + "  " + $0.1 }.joined(separator: "\n")
-    }
-}
-
-extension String {
-    fileprivate func padding(to width: Int) -> String {
-        self + String(repeating: " ", count: max(0, width - count))
+        return lines
     }
 }

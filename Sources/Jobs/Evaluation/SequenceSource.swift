@@ -45,8 +45,9 @@ public struct SequenceSource: Sendable {
     /// Reads and cuts.
     /// - Parameter folder: the checkpoint, whose tokenizer is used.
     public func sequences(folder: String, model: ModelDescription) throws -> TokenSequences {
-        let options = TokenSequences.Options(
+        var options = TokenSequences.Options(
             context: try context(for: model), division: division, bos: bos, samples: samples)
+        options.isSurrounded = !model.isCausal
         switch input {
         case .text(let files):
             let text = try files.map(Self.text).joined()

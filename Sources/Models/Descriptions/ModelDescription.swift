@@ -13,6 +13,8 @@ public struct ModelDescription: Sendable {
     public let headDimension: Int
     /// Tokens that a sequence may have; nil where the configuration sets no limit.
     public let positionLimit: Int?
+    /// Whether a token sees only those before it; an encoder's tokens see all.
+    public var isCausal: Bool { family.isCausal }
     let residual: ModelFamily.ResidualForm
     let normEpsilon: Float
     let activation: Activation

@@ -30,6 +30,8 @@ public struct TokenSequences: Sendable {
         public var bos = BOSPolicy.auto
         /// Only so many windows or documents.
         public var samples: Int?
+        /// Whether each sequence stands between the tokens that the tokenizer puts around a text, as encoders want it.
+        public var isSurrounded = false
 
         public init(context: Int, division: Division = .windows, bos: BOSPolicy = .auto, samples: Int? = nil) {
             self.context = context
@@ -42,6 +44,10 @@ public struct TokenSequences: Sendable {
     /// Cuts a text.
     /// - Throws: `.noBOS`, `.tooShort`.
     public init(text: String, _ tokenizer: Tokenizer, _ options: Options) throws(TokenSequenceError) {
+        if options.isSurrounded && options.bos != .never {
+            try self.init(surroundedPartsOf: text, tokenizer, options)
+            return
+        }
         if options.bos == .always && tokenizer.bosToken == nil { throw .noBOS }
         switch options.division {
         case .windows:
@@ -65,6 +71,26 @@ public struct TokenSequences: Sendable {
         case .text(let ids): try self.init(windowsOf: Self.begun(start, ids), options)
         case .documents(let documents): try self.init(documents: documents.lazy.map { Self.begun(start, $0) }, options)
         }
+    }
+
+    /// Windows or documents, each between the tokenizer's own tokens. A text shorter than a window is a window.
+    private init(
+        surroundedPartsOf text: String, _ tokenizer: Tokenizer, _ options: Options
+    ) throws(TokenSequenceError) {
+        let room = options.context - tokenizer.leadingTokens.count - tokenizer.trailingTokens.count
+        guard room > 0 else { throw .tooShort(tokens: 0, context: options.context) }
+        let parts: [[Int32]]
+        switch options.division {
+        case .windows:
+            let ids = tokenizer.encode(text, addSpecialTokens: false)
+            parts = stride(from: 0, to: ids.count, by: room).map { Array(ids[$0..<min($0 + room, ids.count)]) }
+        case .documents(let separator):
+            parts = Self.documents(of: text, separator: separator).map {
+                Array(tokenizer.encode($0, addSpecialTokens: false).prefix(room))
+            }
+        }
+        try self.init(
+            documents: parts.lazy.map { tokenizer.leadingTokens + $0 + tokenizer.trailingTokens }, options)
     }
 
     private init(windowsOf ids: [Int32], _ options: Options) throws(TokenSequenceError) {

@@ -1,3 +1,4 @@
+import Kernels
 import MatrixCore
 
 /// A block of experts of which each token uses a few.
@@ -15,7 +16,8 @@ struct MixtureOfExperts: Sendable {
     func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>, _ state: SequenceState) {
         let scores = state.workspace.matrix(.routed, rows: x.rows, columns: router.outFeatures)
         router.apply(x, into: scores, state)
-        let choices = (0..<x.rows).map { choose(scores.base + $0 * scores.rowStride) }
+        let softmax = Softmax()
+        let choices = (0..<x.rows).map { choose(scores.base + $0 * scores.rowStride, softmax) }
         for row in 0..<y.rows { (y.base + row * y.rowStride).update(repeating: 0, count: y.columns) }
         for (expert, network) in experts.enumerated() {
             let users = choices.enumerated().compactMap { row, chosen in
@@ -37,8 +39,10 @@ struct MixtureOfExperts: Sendable {
     }
 
     /// The experts of a token with their shares, the largest first; equal shares go to the lower number.
-    private func choose(_ scores: UnsafeMutablePointer<Float>) -> [(expert: Int, share: Float)] {
-        VectorMath.softmax(scores, experts.count)
+    private func choose(
+        _ scores: UnsafeMutablePointer<Float>, _ softmax: Softmax
+    ) -> [(expert: Int, share: Float)] {
+        softmax(scores, experts.count)
         var chosen: [(expert: Int, share: Float)] = []
         for _ in 0..<min(routing.active, experts.count) {
             var best: Int?

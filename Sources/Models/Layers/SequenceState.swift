@@ -19,6 +19,12 @@ public final class SequenceState {
     public func restart() {
         position = 0
     }
+
+    /// Forgets all but the first `tokens`, which the state has read, to continue them in another way.
+    public func rewind(to tokens: Int) {
+        precondition(tokens <= position && cache.retention == .everyLayer, "these tokens are not kept")
+        position = tokens
+    }
 }
 
 /// Looks into a forward pass: for moments of inputs, drift of hidden states and the like.

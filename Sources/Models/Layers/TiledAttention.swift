@@ -38,12 +38,13 @@ struct TiledAttention: Sendable {
         let tileRows = min(64, max(8, Self.scoresPerTile / max(keys.rows, 1)))
         let tiles = (query.rows + tileRows - 1) / tileRows
         let attention = self
+        let softmax = Softmax()
         let tasks = tiles * shape.keyValueHeads
         @Sendable func runTask(_ index: Int) {
             // The last tiles see the most keys, so they go first.
             let tile = tiles - 1 - index / attention.shape.keyValueHeads
             let rows = tile * tileRows..<min((tile + 1) * tileRows, attention.query.rows)
-            attention.attend(rows, keyValueHead: index % attention.shape.keyValueHeads)
+            attention.attend(rows, keyValueHead: index % attention.shape.keyValueHeads, softmax)
         }
         if 4 * query.rows * keys.rows * query.columns < Self.smallestShared {
             for index in 0..<tasks { runTask(index) }
@@ -60,7 +61,7 @@ struct TiledAttention: Sendable {
     }
 
     /// All query heads that share a head of keys, for the tokens of a tile.
-    private func attend(_ rows: Range<Int>, keyValueHead: Int) {
+    private func attend(_ rows: Range<Int>, keyValueHead: Int, _ softmax: Softmax) {
         let d = shape.headDimension
         let group = shape.heads / shape.keyValueHeads
         let firstHead = keyValueHead * group
@@ -85,7 +86,7 @@ struct TiledAttention: Sendable {
                 multiply(MatrixOperand(q), MatrixOperand(k).transposed, into: scores, alpha: shape.scale)
                 for row in 0..<blockRows {
                     let position = start + rows.lowerBound + (isOneToken ? 0 : row)
-                    weigh(scores.base + row * span.count, visible(at: position), span)
+                    weigh(scores.base + row * span.count, visible(at: position), span, softmax)
                 }
                 multiply(MatrixOperand(scores.readable), MatrixOperand(v), into: out)
             }
@@ -93,11 +94,13 @@ struct TiledAttention: Sendable {
     }
 
     /// Softmax over the visible keys of a row, zero elsewhere.
-    private func weigh(_ row: UnsafeMutablePointer<Float>, _ visible: Range<Int>, _ span: Range<Int>) {
+    private func weigh(
+        _ row: UnsafeMutablePointer<Float>, _ visible: Range<Int>, _ span: Range<Int>, _ softmax: Softmax
+    ) {
         let first = visible.lowerBound - span.lowerBound
         let end = visible.upperBound - span.lowerBound
         row.update(repeating: 0, count: first)
-        VectorMath.softmax(row + first, end - first)
+        softmax(row + first, end - first)
         (row + end).update(repeating: 0, count: span.count - end)
     }
 }

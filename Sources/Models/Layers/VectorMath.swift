@@ -144,34 +144,4 @@ enum VectorMath {
         }
         return best
     }
-
-    /// p[i] ← e^(p[i] − shift); returns the sum.
-    static func exponentiate(_ p: UnsafeMutablePointer<Float>, _ count: Int, shift: Float) -> Float {
-        var sums = Lanes()
-        var i = 0
-        while i &+ width <= count {
-            let value = exponential(load(p + i) - shift)
-            store(value, p + i)
-            sums += value
-            i &+= width
-        }
-        if i < count {
-            var tail = Lanes()
-            for j in i..<count { tail[j &- i] = p[j] - shift }
-            tail = exponential(tail)
-            for j in i..<count {
-                p[j] = tail[j &- i]
-                sums[j &- i] += tail[j &- i]
-            }
-        }
-        return total(sums)
-    }
-
-    /// p ← softmax(p)
-    static func softmax(_ p: UnsafeMutablePointer<Float>, _ count: Int) {
-        guard count > 0 else { return }
-        let sum = exponentiate(p, count, shift: maximum(p, count))
-        let factor = 1 / sum
-        map(p, count) { $0 * factor }
-    }
 }

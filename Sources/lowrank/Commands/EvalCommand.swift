@@ -9,6 +9,8 @@ struct EvalCommand: Command {
         "reference", .folder("DENSE"), help: "Checkpoint to compare predictions with: KL, top-1 agreement")
     static let failAbove = Option(
         "fail-if-perplexity-above", .number("P", from: .exclusive(0)), help: "End with 1 if perplexity is higher")
+    static let choices = Option(
+        "choices", .file(), help: "Questions to choose answers for: a JSON object a line")
     static let logits = Option(
         "logits", .file(), help: "Also write the logits of all tokens, as safetensors")
 
@@ -20,7 +22,7 @@ struct EvalCommand: Command {
             """,
         arguments: [checkpoint],
         sections: [
-            TextOptions.section, OptionSection("Evaluation", [reference, failAbove, logits]),
+            TextOptions.section, OptionSection("Evaluation", [reference, choices, failAbove, logits]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
             Example("lowrank eval model --text wikitext2.txt", "Perplexity in windows of up to 2048 tokens"),
@@ -33,17 +35,26 @@ struct EvalCommand: Command {
     private let limit: Double?
 
     init(_ arguments: ParsedArguments) throws {
-        job = EvalJob(
-            checkpoint: arguments[Self.checkpoint], source: try TextOptions.source(arguments),
+        let source = try TextOptions.source(arguments)
+        if source == nil && arguments[Self.choices] == nil {
+            throw JobError.usage("give --text, --tokens or --choices")
+        }
+        if source == nil && (arguments[Self.reference] ?? arguments[Self.logits]) != nil {
+            throw JobError.usage("--reference and --logits are about text; give --text or --tokens")
+        }
+        var job = EvalJob(
+            checkpoint: arguments[Self.checkpoint], source: source, choicesFile: arguments[Self.choices],
             reference: arguments[Self.reference], logitsFile: arguments[Self.logits],
             library: MethodRegistry.library)
+        job.choicesBegin = arguments[TextOptions.bos] == .always
+        self.job = job
         limit = arguments[Self.failAbove]
     }
 
     func run(_ context: RunContext) throws -> ExitCode {
         let result = try job.run(progress: context.terminal, interruption: context.interruption)
-        context.terminal.publish(text: { result.text }, json: { result.json.text(pretty: false) })
-        guard let limit, let perplexity = result.perplexity else { return .done }
+        context.terminal.publish(text: { result.report }, json: { result.json.text(pretty: false) })
+        guard let limit, let perplexity = result.text?.perplexity else { return .done }
         return perplexity.perplexity > limit ? .conditionNotMet : .done
     }
 }

@@ -22,6 +22,7 @@ extension Failure {
         case let error as ModelError: self = Failure(error)
         case let error as TokenizerError: self = Failure(.badInput, "\(error)")
         case let error as TokenSequenceError: self = Failure(.badInput, "\(error)")
+        case let error as ChoiceError: self = Failure(.badInput, "\(error)")
         case let error as InstructionSetError: self = Failure(.usage, "\(error)")
         default: self = Failure(.inputOutput, "\(error)")
         }

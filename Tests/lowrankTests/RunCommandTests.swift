@@ -1,0 +1,141 @@
+import Foundation
+import Safetensors
+import Testing
+
+/// What a shell sees of `eval` and `generate`, against numbers that transformers gave.
+struct RunCommandTests {
+    private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures").path
+
+    private static func fixture(_ name: String) -> String { "\(fixtures)/\(name)" }
+
+    private static let data =
+        ProcessInfo.processInfo.environment["LOWRANK_DATA"]
+        ?? URL(fileURLWithPath: fixtures).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("shared/data").path
+
+    private static var hasData: Bool { FileManager.default.fileExists(atPath: data) }
+
+    @Test(arguments: ["tiny-llama", "tiny-gpt2"])
+    func evalGivesTheGoldenFigures(name: String) throws {
+        let folder = Self.fixture(name)
+        let golden = try JSON.parse(file: folder + "/golden.json")
+        for (section, words) in [("windows", []), ("documents", ["--documents", golden["separator"]?.string ?? ""])] {
+            let run = try ProgramRun.of(["eval", folder, "--text", folder + "/heldout.txt", "--json"] + words)
+            #expect(run.code == 0, "\(run.errors)")
+            let found = try JSON.parse(run.output), expected = try #require(golden[section])
+            #expect(abs((found["loss"]?.double ?? 0) - (expected["loss"]?.double ?? 1)) < 2e-6)
+            #expect(found["tokens"] == expected["tokens"])
+            #expect(found["windows"] == expected["windows"])
+            #expect(found["token_sha256"] == expected["token_sha256"])
+            #expect(found["context"]?.int == 256)
+            #expect(found["window_losses"]?.array?.count == expected["windows"]?.int)
+        }
+    }
+
+    @Test(.enabled(if: hasData, "needs shared/data"))
+    func storiesHaveTheLossOfTransformers() throws {
+        let run = try ProgramRun.of([
+            "eval", Self.data + "/stories260K", "--text", Self.data + "/text/tinystories.eval.txt", "--documents",
+            "<|endoftext|>", "--json",
+        ])
+        let found = try JSON.parse(run.output)
+        #expect(abs((found["loss"]?.double ?? 0) - 1.433427) < 2e-6)
+        #expect(found["tokens"]?.int == 73_800)
+        #expect(found["windows"]?.int == 186)
+    }
+
+    @Test func aModelIsNoDistanceFromItself() throws {
+        let folder = Self.fixture("tiny-gpt2")
+        let run = try ProgramRun.of([
+            "eval", folder, "--text", folder + "/heldout.txt", "--samples", "4", "--reference", folder, "--json",
+        ])
+        let found = try JSON.parse(run.output), reference = try #require(found["reference"])
+        #expect(abs(reference["kl"]?.double ?? 1) < 1e-12)
+        #expect(reference["top1_agreement"]?.double == 1)
+        #expect(reference["loss"] == found["loss"])
+    }
+
+    @Test func aPerplexityAboveTheLimitEndsWithOne() throws {
+        let folder = Self.fixture("tiny-gpt2")
+        let words = ["eval", folder, "--text", folder + "/heldout.txt", "--samples", "2", "--quiet"]
+        #expect(try ProgramRun.of(words + ["--fail-if-perplexity-above", "2"]).code == 1)
+        #expect(try ProgramRun.of(words + ["--fail-if-perplexity-above", "200"]).code == 0)
+    }
+
+    @Test(arguments: ["tiny-llama", "tiny-gpt2"])
+    func generateGivesTheGoldenText(name: String) throws {
+        let folder = Self.fixture(name)
+        let golden = try #require(try JSON.parse(file: folder + "/golden.json")["generation"])
+        let prompt = try #require(golden["prompt"]?.string)
+        let words = ["generate", folder, "--prompt", prompt, "--max-tokens", "32", "--ignore-eos"]
+        let run = try ProgramRun.of(words + ["--json", "--threads", "1"])
+        let found = try JSON.parse(run.output)
+        #expect(found["tokens"] == golden["greedy_ids"])
+        #expect(found["text"] == golden["text"])
+        #expect(found["prompt_tokens"]?.int == golden["prompt_ids"]?.array?.count)
+        let plain = try ProgramRun.of(words + ["--quiet"])
+        #expect(plain == ProgramRun(code: 0, output: (golden["text"]?.string ?? "") + "\n", errors: ""))
+    }
+
+    @Test func drawnTextDependsOnTheSeedAlone() throws {
+        func draw(_ seed: Int, threads: Int) throws -> String {
+            try ProgramRun.of([
+                "generate", Self.fixture("tiny-llama"), "--prompt", "Salu is", "--max-tokens", "40", "--temperature", "1",
+                "--top-k", "50", "--top-p", "0.95", "--seed", "\(seed)", "--threads", "\(threads)", "--quiet",
+            ]).output
+        }
+        let first = try draw(1, threads: 1)
+        #expect(try draw(1, threads: 2) == first)
+        #expect(try draw(2, threads: 2) != first)
+    }
+
+    @Test func badTextIsRefused() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lowrank-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func write(_ bytes: [UInt8], _ name: String) throws -> String {
+            let file = folder.appendingPathComponent(name)
+            try Data(bytes).write(to: file)
+            return file.path
+        }
+        let latin = try write([0x63, 0x61, 0x66, 0xE9], "latin.txt")
+        let empty = try write([], "empty.txt")
+        let short = try write(Array("a few words".utf8), "short.txt")
+        let ids = try write(Array("[1, 2, 9999]".utf8), "ids.json")
+        let words = try write(Array(#"["one"]"#.utf8), "words.json")
+        let model = Self.fixture("tiny-gpt2")
+        let cases: [([String], Int32, String)] = [
+            (["--text", latin], 3, "not UTF-8"), (["--text", empty], 3, "empty"),
+            (["--text", short], 3, "fewer than one window of 256"),
+            (["--text", short, "--context", "257"], 2, "the model allows 256"),
+            (["--tokens", ids, "--context", "3"], 3, "token id 9999 at position 2 is not in the vocabulary of 768"),
+            (["--tokens", words], 3, "no token id"), (["--text", latin + "x"], 3, "latin.txtx"),
+        ]
+        for (options, code, message) in cases {
+            let run = try ProgramRun.of(["eval", model] + options)
+            #expect(run.code == code, "\(options): \(run.errors)")
+            #expect(run.errors.contains(message), "\(options): \(run.errors)")
+            #expect(run.output.isEmpty)
+        }
+    }
+
+    /// A copy of a fixture with something missing or changed.
+    @Test func modelsThatCannotBeRunSayWhy() throws {
+        let files = FileManager.default
+        let copy = files.temporaryDirectory.appendingPathComponent("lowrank-\(UUID().uuidString)").path
+        try files.copyItem(atPath: Self.fixture("tiny-gpt2"), toPath: copy)
+        defer { try? files.removeItem(atPath: copy) }
+        let text = copy + "/heldout.txt"
+        try files.removeItem(atPath: copy + "/tokenizer.json")
+        let noTokenizer = try ProgramRun.of(["eval", copy, "--text", text])
+        #expect(noTokenizer.code == 3)
+        #expect(noTokenizer.errors.contains("--tokens"))
+        var config = try JSON.parse(file: copy + "/config.json")
+        config["model_type"] = "mamba"
+        try config.text(pretty: true).write(toFile: copy + "/config.json", atomically: true, encoding: .utf8)
+        let unknown = try ProgramRun.of(["generate", copy, "--prompt", "a"])
+        #expect(unknown.code == 3)
+        #expect(unknown.errors.contains("mamba") && unknown.errors.contains("gpt_neox"))
+    }
+}
