@@ -46,6 +46,28 @@ public struct SVDCompressor: Compressor {
     }
 
     private func compress(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
+        guard case .error(let bound) = budget else { return try truncate(task, budget: budget) }
+        // A bound holds for the numbers as written: what rounding adds, the truncation must leave over.
+        var allowed = bound
+        for _ in 0..<Self.boundAttempts {
+            let outcome = try truncate(task, budget: .error(allowed))
+            guard case .compressed(let compressed, let evidence) = outcome else { return outcome }
+            let error = task.objective.relativeError(of: compressed)
+            if error <= bound { return outcome }
+            let truncation = 1 - (evidence.energyKept ?? 1)
+            let left = bound * bound - Self.roundingMargin * (error * error - truncation)
+            guard left > 0 else { break }
+            allowed = min(left.squareRoot(), 0.999 * allowed)
+        }
+        return .dense("factors rounded to \(TensorDType(task.member.factorType).rawValue) miss the error bound \(bound)")
+    }
+
+    /// Truncations tried for one error bound; the second nearly always fits.
+    private static let boundAttempts = 6
+    /// Rounding of other factors may be a little more than that of the ones measured.
+    private static let roundingMargin = 1.05
+
+    private func truncate(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
         let member = task.member
         let rule = rule(for: member)
         if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(member, rank)) }

@@ -1,4 +1,5 @@
 import CompressionCore
+import Foundation
 import Kernels
 import LinearAlgebra
 import MatrixCore
@@ -89,6 +90,33 @@ import Testing
         let size = try SVDCompressor().size(
             of: [GroupMember(module: "m", outFeatures: 24, inFeatures: 36, factorType: .bfloat16)], budget: .rank(14))
         #expect(size?[0].parameters == 840 && size?[0].tensors.map(\.shape) == [[14, 36], [24, 14]])
+    }
+
+    /// Rounding to bf16 adds up to 0.4 %: a bound that the truncation alone would just meet must still hold.
+    @Test(arguments: [0.02, 0.05, 0.2])
+    func errorBoundsHoldForTheNumbersAsWritten(bound: Double) throws {
+        let a: Matrix = CounterRandom(seed: 8).normalMatrix(rows: 60, columns: 50)
+        let decaying = Matrix(rows: 60, columns: 50) { i, j in
+            (0..<50).reduce(Float(0)) { $0 + a[i, $1] * exp2(-Float($1) / 4) * a[j, $1] }
+        }
+        let member = GroupMember(module: "m", outFeatures: 60, inFeatures: 50, factorType: .bfloat16)
+        let task = CompressionTask(member: member, objective: Objective(target: MatrixOperand(decaying)))
+        guard case .compressed(let compressed, _) = try SVDCompressor().compress([task], budget: .error(bound))[0] else {
+            Issue.record("kept dense")
+            return
+        }
+        #expect(relativeError(of: MatrixOperand(decaying), replacedBy: compressed) <= bound)
+    }
+
+    @Test func aBoundBelowTheRoundingKeepsTheMatrixDense() throws {
+        let member = GroupMember(module: "m", outFeatures: 24, inFeatures: 36, factorType: .bfloat16)
+        let rankOne = Matrix(rows: 24, columns: 36) { Float($0 + 1) * Float($1 + 2) / 7 }
+        let task = CompressionTask(member: member, objective: Objective(target: MatrixOperand(rankOne)))
+        guard case .dense(let reason) = try SVDCompressor().compress([task], budget: .error(1e-5))[0] else {
+            Issue.record("compressed")
+            return
+        }
+        #expect(reason.contains("BF16"))
     }
 
     @Test func aZeroMatrixStaysZero() throws {

@@ -73,7 +73,7 @@ struct CompressCommandTests {
     }
 
     @Test func errorAndEnergyTargetsHoldForEveryMatrix() throws {
-        #expect(try compress("--max-error 0.3 --factor-dtype f32", to: "e").code == 0)
+        #expect(try compress("--max-error 0.3", to: "e").code == 0)
         for tensor in try #require(folder.report(of: "e")["tensors"]?.array) {
             #expect(try #require(tensor["relative_error"]?.double) <= 0.3)
         }

@@ -8,3 +8,15 @@ public func relativeError(of weight: MatrixOperand, replacedBy compressed: any L
     if norm == 0 { return error == 0 ? 0 : .infinity }
     return (error / norm).squareRoot()
 }
+
+extension Objective {
+    /// The error of an operator in this objective, relative to the target: ‖L_oᵀ(T − W')L_i‖ / ‖L_oᵀ T L_i‖.
+    public func relativeError(of compressed: any LinearOperator) -> Double {
+        if isPlain { return CompressionCore.relativeError(of: target, replacedBy: compressed) }
+        let found = compressed.reconstruct()
+        let error = Matrix64(rows: found.rows, columns: found.columns) { target[$0, $1] - Double(found[$0, $1]) }
+        let norm = squaredNorm(of: target), lost = squaredNorm(of: MatrixOperand(error))
+        if norm == 0 { return lost == 0 ? 0 : .infinity }
+        return (lost / norm).squareRoot()
+    }
+}
