@@ -16,22 +16,41 @@ public struct ModuleSelection: Sendable, Equatable {
         self.layers = layers
     }
 
+    /// - Throws: `PlanningError.unreadableWeight` if a weight would be selected that is stored in a type that cannot be
+    ///   computed with; one that is not selected is carried along.
     public func modules(of checkpoint: Checkpoint) throws(PlanningError) -> [LinearModule] {
         let all = checkpoint.linearModules
-        let included = try include.isEmpty
-            ? Set(all.filter(\.selectedByDefault).map(\.name)) : Self.names(matching: include, "include", among: all)
-        let excluded = try Self.names(matching: exclude, "exclude", among: all)
-        let blocks = try layers?.layers(among: Set(all.compactMap(\.layer)))
-        let selected = all.filter { module in
-            included.contains(module.name) && !excluded.contains(module.name)
-                && (blocks.map { $0.contains(module.layer ?? -1) } ?? true)
+        let unreadable = Self.unreadableWeights(of: checkpoint)
+        let names = all.map(\.name) + unreadable.map(\.module)
+        let defaults = all.filter(\.selectedByDefault).map(\.name) + unreadable.filter(Self.isInBlock).map(\.module)
+        let included = try include.isEmpty ? Set(defaults) : Self.names(matching: include, "include", among: names)
+        let excluded = try Self.names(matching: exclude, "exclude", among: names)
+        let blocks = try layers?.layers(among: Set(all.compactMap(\.layer) + unreadable.compactMap(\.layer)))
+        func isSelected(_ name: String, _ layer: Int?) -> Bool {
+            included.contains(name) && !excluded.contains(name) && (blocks.map { $0.contains(layer ?? -1) } ?? true)
         }
+        for tensor in unreadable where isSelected(tensor.module, tensor.layer) {
+            throw .unreadableWeight(
+                tensor: tensor.name, module: tensor.module, dtype: tensor.dtype.rawValue,
+                file: checkpoint.files[tensor.file].path)
+        }
+        let selected = all.filter { isSelected($0.name, $0.layer) }
         if selected.isEmpty { throw .nothingSelected }
         return selected
     }
 
+    private static func unreadableWeights(of checkpoint: Checkpoint) -> [CheckpointTensor] {
+        checkpoint.warnings.compactMap { warning in
+            if case .unreadableWeight(let name, _) = warning { checkpoint.tensor(named: name) } else { nil }
+        }
+    }
+
+    private static func isInBlock(_ tensor: CheckpointTensor) -> Bool {
+        tensor.layer != nil && tensor.role != .router && tensor.role != .head
+    }
+
     private static func names(
-        matching patterns: [String], _ option: String, among modules: [LinearModule]
+        matching patterns: [String], _ option: String, among modules: [String]
     ) throws(PlanningError) -> Set<String> {
         var names: Set<String> = []
         for pattern in patterns {
@@ -41,9 +60,9 @@ public struct ModuleSelection: Sendable, Equatable {
             } catch {
                 throw .badPattern(pattern, reason: "\(error)")
             }
-            let matching = modules.filter { $0.name.firstMatch(of: expression) != nil }
+            let matching = modules.filter { $0.firstMatch(of: expression) != nil }
             if matching.isEmpty { throw .patternMatchesNothing(option: option, pattern: pattern) }
-            names.formUnion(matching.map(\.name))
+            names.formUnion(matching)
         }
         return names
     }

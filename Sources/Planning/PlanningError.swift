@@ -6,6 +6,8 @@ public enum PlanningError: Error, Equatable, Sendable {
     case layersMissing(String, count: Int)
     /// Patterns and layers leave nothing over.
     case nothingSelected
+    /// A selected weight has a type that cannot be computed with.
+    case unreadableWeight(tensor: String, module: String, dtype: String, file: String)
     /// The smallest possible result is above the target.
     case targetUnreachable(target: String, smallest: String)
 }
@@ -21,6 +23,9 @@ extension PlanningError: CustomStringConvertible {
             "--layers \(selection) names layers that do not exist: the model has \(count), counted from 0"
         case .nothingSelected:
             "no linear layer is selected; widen --include or --layers, or narrow --exclude"
+        case .unreadableWeight(_, let module, let dtype, _):
+            "the weight has type \(dtype), which cannot be compressed; expected F64, F32, F16 or BF16 "
+                + "(--exclude '\(module)' carries it along untouched)"
         case .targetUnreachable(let target, let smallest):
             "the target \(target) cannot be reached: the smallest possible result is \(smallest)"
         }

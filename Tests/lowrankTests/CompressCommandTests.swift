@@ -101,6 +101,22 @@ struct CompressCommandTests {
         #expect(verified.code == 0)
     }
 
+    @Test func anOutputWithNothingCompressedSaysSoAndVerifies() throws {
+        let run = try compress("--rank 1000")
+        #expect(run.code == 0 && run.errors.contains("no matrix became smaller"))
+        let verified = try ProgramRun.of(["verify", folder.at("out"), "--against", ModelFolder.fixture, "-q"])
+        #expect(verified.code == 0 && verified.output.contains("0 compressed matrices and 48 other tensors"))
+    }
+
+    /// By hand: 3 blocks of 27,648 and, because the head is the embedding, 768 × 48 more.
+    @Test func multiplyAddsCountAHeadThatIsTheEmbedding() throws {
+        let model = ModelFolder.packageRoot.appendingPathComponent("Fixtures/tiny-gpt2").path
+        #expect(try compress("--keep 0.6", from: model).code == 0)
+        let totals = try #require(folder.report(of: "out")["totals"])
+        let vocabulary = try #require(try JSON.parse(file: model + "/config.json")["vocab_size"]?.int)
+        #expect(totals["dense_macs"]?.int == 3 * 12 * 48 * 48 + vocabulary * 48)
+    }
+
     @Test func aDryRunWritesNothingAndPromisesTheBytes() throws {
         let planned = try JSON.parse(try compress("--keep 0.6 --dry-run --json").output)
         #expect(try folder.names.isEmpty)

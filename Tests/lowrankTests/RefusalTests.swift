@@ -121,6 +121,38 @@ struct RefusalTests {
             ["eval", ModelFolder.fixture, "--text", folder.at("latin.txt")], code: 3, says: ["latin.txt", "UTF-8"])
     }
 
+    /// A weight in a packed type: refused where it is selected, carried along byte for byte where it is not.
+    @Test func weightsOfPackedTypesAreRefusedOrCarriedAlong() throws {
+        let model = try folder.copyOfFixture(), name = "model.layers.2.mlp.up_proj"
+        let path = model + "/model.safetensors"
+        let source = try SafetensorsFile(path: path)
+        let packed = Data(repeating: 0x38, count: 352 * 128)
+        let writer = try SafetensorsWriter(
+            path: folder.at("packed"),
+            tensors: source.tensors.map {
+                TensorDeclaration(
+                    name: $0.name, dtype: $0.name == name + ".weight" ? .f8e4m3 : $0.dtype, shape: $0.shape)
+            })
+        for tensor in source.tensors {
+            if tensor.name == name + ".weight" {
+                try packed.withUnsafeBytes { try writer.append($0, to: tensor.name) }
+            } else {
+                try source.bytes(of: tensor.name).withUnsafeBytes { try writer.append($0, to: tensor.name) }
+            }
+        }
+        try writer.finish()
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: folder.at("packed"), toPath: path)
+        let words = ["compress", model, "-o", folder.at("out"), "--keep", "0.5", "-q"]
+        try expectRefusal(words, code: 3, says: ["F8_E4M3", name, "--exclude"])
+        for (output, more) in [("a", ["--exclude", name]), ("b", ["--layers", "0-1"])] {
+            let run = try ProgramRun.of(["compress", model, "-o", folder.at(output), "--keep", "0.5", "-q"] + more)
+            #expect(run.code == 0, "\(run.errors)")
+            let written = try SafetensorsFile(path: folder.at(output) + "/model.safetensors")
+            #expect(try written.bytes(of: name + ".weight").array(of: UInt8.self) == Array(packed))
+        }
+    }
+
     @Test func errorsAreJSONWhereJSONIsAskedFor() throws {
         let run = try ProgramRun.of(
             ["compress", folder.at("nothing"), "-o", folder.at("out"), "--keep", "0.5", "--json"])

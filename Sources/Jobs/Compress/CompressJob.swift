@@ -46,6 +46,9 @@ public struct CompressJob: Sendable {
                 stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
                 seconds: watch.seconds)
             try prepared.checkTarget(report)
+            if !results.contains(where: \.isCompressed) {
+                progress.log(.warning, "no matrix became smaller; the output is a copy of \(request.checkpoint)")
+            }
             try AtomicFile.write(report.json.text(pretty: true), to: staged.path + "/report.json")
             return report
         }
@@ -64,26 +67,10 @@ public struct CompressJob: Sendable {
             throw JobError.badInput(
                 "\(request.checkpoint) is compressed already; compress the original", file: request.checkpoint)
         }
-        try refuseUnreadableWeights(of: checkpoint)
         let modules = try request.selection.modules(of: checkpoint)
         let plan = try UniformPlanner(factorType: request.factorType)
             .plan(modules, of: checkpoint, with: request.compressor, target: request.target)
         return PlannedCompression(checkpoint: checkpoint, plan: plan)
-    }
-
-    /// Weights in types that cannot be computed with are refused if they would be selected, and carried along if not.
-    private func refuseUnreadableWeights(of checkpoint: Checkpoint) throws {
-        for case .unreadableWeight(let name, let dtype) in checkpoint.warnings {
-            let isExcluded = request.selection.exclude.contains { pattern in
-                guard let expression = try? Regex(pattern) else { return false }
-                return name.firstMatch(of: expression) != nil
-            }
-            guard let tensor = checkpoint.tensor(named: name), tensor.layer != nil, !isExcluded else { continue }
-            throw JobError.badInput(
-                "the weight has type \(dtype.rawValue), which cannot be compressed; expected F64, F32, F16 or BF16 "
-                    + "(--exclude '\(tensor.module)' carries it along untouched)",
-                file: checkpoint.file(of: name), tensor: name)
-        }
     }
 
     private func compress(

@@ -8,7 +8,8 @@ import Safetensors
 /// What a compression did: report.json, version 1.
 ///
 /// Everything in it is measured on what was written. Bytes are those of tensors; headers of the weight files come on
-/// top. Multiply-adds count every linear layer once per token, all experts included.
+/// top. Multiply-adds are those of one token: every linear layer once, of experts as many as the router chooses, and
+/// a head that is the embedding.
 public struct CompressionReport: Sendable {
     /// Numbers and bytes in the tensors of the output; positions are bytes and no parameters.
     public struct Stored: Sendable {
@@ -32,7 +33,7 @@ public struct CompressionReport: Sendable {
         lines = results
         source = request.checkpoint
         target = "\(request.target)"
-        let totals = Self.totals(checkpoint, results, stored, seconds: seconds)
+        let totals = try Self.totals(checkpoint, results, stored, seconds: seconds)
         json = [
             "report_version": 1,
             "program": [
@@ -55,19 +56,33 @@ public struct CompressionReport: Sendable {
 
     private static func totals(
         _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, seconds: Double
-    ) -> JSON {
-        let denseMACs = checkpoint.linearModules.reduce(0) { $0 + $1.parameters }
+    ) throws -> JSON {
         let selected = Set(results.map(\.name))
         let dense = checkpoint.linearModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
         let kept = results.reduce(0) { $0 + $1.parameters }
-        let macs = denseMACs - dense + results.reduce(0) { $0 + $1.macs }
+        let macs = Dictionary(uniqueKeysWithValues: results.map { ($0.name, $0.macs) })
+        let denseMACs = try multiplyAdds(of: checkpoint) { $0.parameters }
+        let newMACs = try multiplyAdds(of: checkpoint) { macs[$0.name] ?? $0.parameters }
         return [
             "dense_parameters": JSON(checkpoint.parameterCount), "parameters": JSON(stored.parameters),
             "dense_bytes": JSON(checkpoint.byteCount), "bytes": JSON(stored.bytes), "dense_macs": JSON(denseMACs),
-            "macs": JSON(macs), "keep_compressed": JSON(Double(kept) / Double(max(dense, 1))),
+            "macs": JSON(newMACs), "keep_compressed": JSON(Double(kept) / Double(max(dense, 1))),
             "keep_model": JSON(Double(stored.parameters) / Double(max(checkpoint.parameterCount, 1))),
             "seconds": JSON(seconds), "peak_rss_bytes": JSON(ResourceUse.peakResidentBytes),
         ]
+    }
+
+    /// Multiply-adds of one token, given those of each linear layer.
+    private static func multiplyAdds(of checkpoint: Checkpoint, _ cost: (LinearModule) -> Int) throws -> Int {
+        let always = checkpoint.linearModules.filter { $0.expert == nil }.reduce(0) { $0 + cost($1) }
+        let experts = checkpoint.linearModules.filter { $0.expert != nil }.reduce(0) { $0 + cost($1) }
+        var head = 0
+        if case .absent(let embedding) = try checkpoint.tiedHead() {
+            head = checkpoint.tensor(named: embedding)?.elementCount ?? 0
+        }
+        let total = checkpoint.dimensions.experts ?? 1
+        let chosen = min(checkpoint.config["num_experts_per_tok"]?.int ?? total, total)
+        return always + head + experts * chosen / max(total, 1)
     }
 
     // MARK: For people

@@ -4,8 +4,11 @@ import Planning
 
 extension PlanningError: FailureConvertible {
     public var failure: Failure {
-        if case .targetUnreachable = self { return Failure(.conditionNotMet, "\(self)") }
-        return Failure(.usage, "\(self)")
+        switch self {
+        case .targetUnreachable: Failure(.conditionNotMet, "\(self)")
+        case .unreadableWeight(let tensor, _, _, let file): Failure(.badInput, "\(self)", file: file, tensor: tensor)
+        default: Failure(.usage, "\(self)")
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
+import Foundation
 import Kernels
 import MatrixCore
 import Safetensors
@@ -26,8 +27,10 @@ public struct VerifyJob: Sendable {
     ) throws -> Verification {
         let compressed = try Checkpoint(path: output)
         let source = try Checkpoint(path: checkpoint)
-        guard compressed.isCompressed else {
-            throw JobError.badInput("\(output) is not a compressed checkpoint: its config.json has no low_rank_format_version", file: output)
+        guard compressed.isCompressed || FileManager.default.fileExists(atPath: output + "/report.json") else {
+            throw JobError.badInput(
+                "\(output) is not a compressed checkpoint: it has neither a report.json nor low_rank_format_version",
+                file: output)
         }
         let report = try JSON.parse(file: output + "/report.json")
         var verification = Verification(tolerance: tolerance)
