@@ -13,6 +13,11 @@ public struct OperatorLibrary: Sendable {
     /// The type that reads a schema.
     public func type(of schema: String) -> (any LinearOperator.Type)? { types[schema] }
 
+    /// The full name of the bias of a module stored in a schema; nil for a schema that is not known.
+    public func biasName(of module: String, schema: String) -> String? {
+        type(of: schema).map { "\(module).\($0.biasName)" }
+    }
+
     /// The operator of a module by the schema that its entry names.
     public func read(_ source: OperatorSource) throws(OperatorError) -> any LinearOperator {
         let schema = try source.word("schema")

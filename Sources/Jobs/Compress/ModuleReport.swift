@@ -61,12 +61,14 @@ struct ModuleReport {
 
     private func heading(schema: String) -> JSON {
         [
-            "name": JSON(weightName), "shape": JSON([module.outFeatures, module.inFeatures]),
+            "name": JSON(module.reportName), "shape": JSON([module.outFeatures, module.inFeatures]),
             "dtype": JSON(module.dtype.rawValue), "role": JSON(module.role.rawValue),
             "layer": module.layer.map { JSON($0) } ?? .null, "schema": JSON(schema),
         ]
     }
+}
 
-    /// The name of the weight; a slice of a stack has the name it would have alone.
-    private var weightName: String { module.slice == nil ? module.weightName : "\(module.name).weight" }
+extension LinearModule {
+    /// What a report calls the layer: the name of its weight; a slice of a stack has the name it would have alone.
+    var reportName: String { slice == nil ? weightName : "\(name).weight" }
 }

@@ -76,7 +76,7 @@ struct OutputAssembly {
         var biases: [String: String] = [:]
         for module in checkpoint.linearModules {
             guard let bias = module.biasName, let schema = compressed[module.name]?.schema else { continue }
-            biases[bias] = MethodRegistry.library.type(of: schema).map { "\(module.name).\($0.biasName)" }
+            biases[bias] = MethodRegistry.library.biasName(of: module.name, schema: schema)
         }
         let tiedHead: String? = if case .identical(let head, _) = try checkpoint.tiedHead() { head } else { nil }
         for tensor in checkpoint.tensors where tensor.name != tiedHead {

@@ -119,7 +119,7 @@ struct DenseLayout {
         }
 
         private static func isBias(_ tensor: CheckpointTensor, of module: CompressedModule) -> Bool {
-            MethodRegistry.library.type(of: module.schema).map { tensor.name == "\(module.name).\($0.biasName)" } ?? false
+            tensor.name == MethodRegistry.library.biasName(of: module.name, schema: module.schema)
         }
 
         /// The stack that `<stack>.<expert>` is a slice of.

@@ -49,7 +49,7 @@ public struct VerifyJob: Sendable {
                 continue
             }
             let found = try error(of: module, in: compressed, against: original, in: source)
-            verification.compare("\(module.name).weight", found: found, reported: reported.removeValue(forKey: reportedName(original)))
+            verification.compare("\(module.name).weight", found: found, reported: reported.removeValue(forKey: original.reportName))
             progress.advance(by: 1, module.name)
         }
         for name in reported.keys.sorted() {
@@ -58,10 +58,6 @@ public struct VerifyJob: Sendable {
         try compareOthers(compressed, source, &verification)
         progress.end()
         return verification
-    }
-
-    private func reportedName(_ module: LinearModule) -> String {
-        module.slice == nil ? module.weightName : "\(module.name).weight"
     }
 
     private func error(
@@ -86,9 +82,9 @@ public struct VerifyJob: Sendable {
         var originalNames: [String: String] = [:]
         for module in source.linearModules {
             guard let entry = modules[module.name], let bias = module.biasName,
-                let type = MethodRegistry.library.type(of: entry.schema)
+                let name = MethodRegistry.library.biasName(of: module.name, schema: entry.schema)
             else { continue }
-            originalNames["\(module.name).\(type.biasName)"] = bias
+            originalNames[name] = bias
         }
         for tensor in compressed.tensors where tensor.role != .shared {
             let isBias = originalNames[tensor.name] != nil
