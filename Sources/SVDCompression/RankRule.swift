@@ -22,7 +22,7 @@ struct RankRule {
             return lowered(max(1, Int((fraction * Double(rows) * Double(columns) / cost).rounded(.down))))
         case .rank(let rank):
             return lowered(rank)
-        case .energy, .error:
+        case .energy, .error, .options:
             return nil
         }
     }
@@ -30,7 +30,7 @@ struct RankRule {
     /// The rank for a budget, given the singular values in the metric of the objective, descending.
     func rank(for budget: Budget, spectrum: [Double]) -> Int {
         switch budget {
-        case .keep, .rank:
+        case .keep, .rank, .options:
             return rank(for: budget) ?? 1
         case .energy(let share):
             return raised(smallestRank(leaving: 1 - share, of: spectrum))

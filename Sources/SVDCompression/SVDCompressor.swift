@@ -29,7 +29,14 @@ public struct SVDCompressor: Compressor {
         self.rankMultiple = rankMultiple
     }
 
+    public init(_ settings: MethodSettings) throws(CompressionError) {
+        self.init(route: settings.route, rankMultiple: settings.rankMultiple)
+    }
+
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
+        if budget == .options, let member = group.first {
+            throw .impossible(module: member.module, reason: "svd has no option that gives a size; give --keep or --rank")
+        }
         var sizes: [PlannedSize] = []
         for member in group {
             let rule = rule(for: member)

@@ -8,11 +8,13 @@ public enum Budget: Sendable, Equatable {
     case energy(Double)
     /// The smallest form whose relative error is at most this.
     case error(Double)
+    /// The form that the method's own options state, for instance a number of branches.
+    case options
 
     /// Whether the size follows from the shape alone, before any weight is read.
     public var isKnownFromShape: Bool {
         switch self {
-        case .keep, .rank: true
+        case .keep, .rank, .options: true
         case .energy, .error: false
         }
     }

@@ -9,6 +9,15 @@ public protocol Compressor: Sendable {
     /// The name that `--method` and reports use.
     static var method: String { get }
 
+    /// The options that belong to the method, by their names on the command line.
+    static var optionNames: [String] { get }
+
+    /// - Throws: `CompressionError.badOption` where a value makes no sense, or options contradict each other.
+    init(_ settings: MethodSettings) throws(CompressionError)
+
+    /// Which matrices are compressed together.
+    var grouping: Grouping { get }
+
     /// The size of the result, from shapes alone.
     ///
     /// - Returns: nil if the budget needs the weights (`Budget.isKnownFromShape`).
@@ -22,6 +31,11 @@ public protocol Compressor: Sendable {
     func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome]
 }
 
+extension Compressor {
+    public static var optionNames: [String] { [] }
+    public var grouping: Grouping { .single }
+}
+
 /// A module of a group, as its shape: W (m × n) and the type its factors are stored in.
 public struct GroupMember: Sendable, Equatable {
     public let module: String
@@ -30,12 +44,17 @@ public struct GroupMember: Sendable, Equatable {
     /// n.
     public let inFeatures: Int
     public let factorType: ElementType
+    /// How an attention projection divides into heads; nil for others, and where the model does not say.
+    public let heads: HeadSplit?
 
-    public init(module: String, outFeatures: Int, inFeatures: Int, factorType: ElementType) {
+    public init(
+        module: String, outFeatures: Int, inFeatures: Int, factorType: ElementType, heads: HeadSplit? = nil
+    ) {
         self.module = module
         self.outFeatures = outFeatures
         self.inFeatures = inFeatures
         self.factorType = factorType
+        self.heads = heads
     }
 
     public var parameters: Int { outFeatures * inFeatures }
@@ -142,6 +161,8 @@ public struct CompressionEvidence: Sendable {
 public enum CompressionError: Error, Equatable, Sendable {
     /// The request makes no sense for the method or the shape; says what to do.
     case impossible(module: String, reason: String)
+    /// An option of the method has a value that makes no sense.
+    case badOption(name: String, reason: String)
     /// The smallest possible result is above the target.
     case targetUnreachable(String)
 }
@@ -150,6 +171,7 @@ extension CompressionError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .impossible(let module, let reason): "\(module): \(reason)"
+        case .badOption(let name, let reason): "--\(name): \(reason)"
         case .targetUnreachable(let reason): reason
         }
     }

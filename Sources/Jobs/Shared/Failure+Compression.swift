@@ -16,6 +16,7 @@ extension CompressionError: FailureConvertible {
     public var failure: Failure {
         switch self {
         case .impossible(let module, _): Failure(.usage, "\(self)", tensor: module)
+        case .badOption: Failure(.usage, "\(self)")
         case .targetUnreachable: Failure(.conditionNotMet, "\(self)")
         }
     }
