@@ -54,6 +54,13 @@ struct RunCommandTests {
         #expect(abs(reference["kl"]?.double ?? 1) < 1e-12)
         #expect(reference["top1_agreement"]?.double == 1)
         #expect(reference["loss"] == found["loss"])
+        #expect(reference["output_entropy"] == found["output_entropy"])
+        #expect((found["output_entropy"]?.double ?? 0) > 0)
+        let drift = try #require(found["drift"]), layers = try #require(drift["layers"]?.array)
+        #expect(drift["geometry"]?.double == 0 && (drift["positions"]?.int ?? 0) > 0)
+        for layer in layers {
+            #expect(layer["relative_error"]?.double == 0 && abs((layer["cosine"]?.double ?? 0) - 1) < 1e-12)
+        }
     }
 
     @Test func aPerplexityAboveTheLimitEndsWithOne() throws {

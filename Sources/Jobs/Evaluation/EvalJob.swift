@@ -73,7 +73,7 @@ public struct EvalJob: Sendable {
             perplexity: evaluation.perplexity, context: try source.context(for: model.description), bos: source.bos,
             tokenSHA256: Self.hash(sequences), sequences: sequences.count,
             tokensPerSecond: Double(read) / max(seconds, 1e-9), comparison: evaluation.comparison,
-            embeddingCosine: evaluation.embeddingCosine)
+            embeddingCosine: evaluation.embeddingCosine, drift: evaluation.drift)
     }
 
     // MARK: Choices
@@ -121,91 +121,5 @@ public struct EvalJob: Sendable {
             sequence.dropFirst().map(\.littleEndian).withUnsafeBytes { hash.update($0) }
         }
         return hash.finish()
-    }
-}
-
-/// The figures of an evaluation as sequences are added to it.
-private struct Evaluation {
-    private let model: Model
-    private let state: SequenceState
-    private let reference: (model: Model, state: SequenceState)?
-    private let logits: LogitsFile?
-    private(set) var perplexity: Perplexity?
-    private(set) var comparison: ReferenceComparison?
-    private var cosines: [Double] = []
-
-    init(model: Model, reference: Model?, logits: LogitsFile?) {
-        self.model = model
-        self.logits = logits
-        state = model.makeState(.onePass)
-        self.reference = reference.map { ($0, $0.makeState(.onePass)) }
-        if model.head != nil {
-            perplexity = Perplexity()
-            comparison = reference == nil ? nil : ReferenceComparison()
-        }
-    }
-
-    /// Mean over sequences; nil for decoders and without a reference.
-    var embeddingCosine: Double? {
-        cosines.isEmpty ? nil : cosines.reduce(0, +) / Double(cosines.count)
-    }
-
-    mutating func add(_ tokens: [Int32]) throws {
-        if model.head == nil { return try addEncoded(tokens) }
-        var comparison = self.comparison
-        let expected = try referenceHidden(tokens)
-        var referenceLosses: [Double] = []
-        let losses = try model.losses(of: tokens, state) { first, found in
-            try logits?.append(found)
-            guard let reference, let expected else { return }
-            let rows = first..<first + found.rows
-            let wanted = try reference.model.logits(of: expected.rows(rows), reference.state)
-            // The last position of a sequence predicts nothing that is scored.
-            let scored = min(found.rows, tokens.count - 1 - first)
-            comparison?.append(found.rows(0..<scored), reference: wanted.rows(0..<scored))
-            referenceLosses += TokenLosses.compute(
-                wanted.rows(0..<scored), targets: tokens[first + 1..<first + 1 + scored])
-        }
-        perplexity?.append(loss: losses.reduce(0, +), tokens: losses.count)
-        comparison?.reference.append(loss: referenceLosses.reduce(0, +), tokens: referenceLosses.count)
-        self.comparison = comparison
-    }
-
-    private func referenceHidden(_ tokens: [Int32]) throws -> MatrixView<Float>? {
-        guard let reference else { return nil }
-        reference.state.restart()
-        return try reference.model.hiddenStates(of: tokens, reference.state)
-    }
-
-    private mutating func addEncoded(_ tokens: [Int32]) throws {
-        state.restart()
-        let hidden = try model.hiddenStates(of: tokens, state)
-        try logits?.append(hidden)
-        if let expected = try referenceHidden(tokens) {
-            cosines.append(MeanEmbedding.cosine(MeanEmbedding.pool(hidden), MeanEmbedding.pool(expected)))
-        }
-    }
-}
-
-/// Writes rows of logits to a safetensors file as they come.
-private struct LogitsFile {
-    private let writer: SafetensorsWriter
-
-    init(path: String, model: Model, sequences: [[Int32]]) throws {
-        let tokens = sequences.reduce(0) { $0 + $1.count }
-        let columns = model.head?.outFeatures ?? model.description.hidden
-        writer = try SafetensorsWriter(
-            path: path,
-            tensors: [TensorDeclaration(name: Self.tensor, dtype: .f32, shape: [tokens, columns])])
-    }
-
-    private static let tensor = "logits"
-
-    func append(_ rows: MatrixView<Float>) throws {
-        try writer.append(MatrixOperand(rows), to: Self.tensor)
-    }
-
-    func finish() throws {
-        try writer.finish()
     }
 }

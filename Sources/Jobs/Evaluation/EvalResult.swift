@@ -21,6 +21,8 @@ public struct EvalResult: Sendable {
         public var comparison: ReferenceComparison?
         /// Mean cosine between the mean-pooled embeddings of an encoder and its reference.
         public var embeddingCosine: Double?
+        /// Of hidden states; nil without a reference, and where its layers are of another number or width.
+        public var drift: HiddenStateDrift?
     }
 
     public init() {}
@@ -55,13 +57,31 @@ extension EvalResult.Text {
             fields["reference"] = [
                 "kl": JSON(comparison.meanDivergence), "top1_agreement": JSON(comparison.topAgreement),
                 "loss": JSON(comparison.reference.loss), "perplexity": JSON(comparison.reference.perplexity),
+                "output_entropy": JSON(comparison.referenceEntropy),
             ]
+            fields["output_entropy"] = JSON(comparison.outputEntropy)
         }
+        if let drift { fields["drift"] = drift.json }
         if let embeddingCosine { fields["embedding_cosine"] = JSON(embeddingCosine) }
         if let perplexity {
             fields["window_losses"] = .array(perplexity.sequences.map { JSON($0.loss / Double(max($0.tokens, 1))) })
         }
         return fields
+    }
+}
+
+extension HiddenStateDrift {
+    fileprivate var json: JSON {
+        [
+            "positions": JSON(positions), "geometry": JSON(geometryDrift),
+            "layers": .array(
+                layers.map {
+                    [
+                        "cosine": JSON($0.cosine), "relative_error": JSON($0.relativeError),
+                        "geometry": JSON($0.geometryDrift),
+                    ]
+                }),
+        ]
     }
 }
 
@@ -115,9 +135,24 @@ extension EvalResult.Text {
             lines.append(("reference", "perplexity \(Quantity.significant(comparison.reference.perplexity, 6))"))
             lines.append(("divergence", "\(Quantity.significant(comparison.meanDivergence, 4)) nats per token"))
             lines.append(("top-1 agreement", Quantity.percent(comparison.topAgreement)))
+            let entropies = [comparison.outputEntropy, comparison.referenceEntropy].map { Quantity.fixed($0, 4) }
+            lines.append(("output entropy", "\(entropies[0]) nats, reference \(entropies[1])"))
         }
+        if let drift { lines.append(("hidden states", drift.line)) }
         if let embeddingCosine { lines.append(("embedding cosine", Quantity.fixed(embeddingCosine, 8))) }
         lines.append(("speed", "\(Quantity.significant(tokensPerSecond, 4)) tokens per second"))
         return lines
+    }
+}
+
+extension HiddenStateDrift {
+    /// `cosine 0.912 behind the last layer, lowest 0.853 behind layer 3, geometry drift 0.0121`
+    fileprivate var line: String {
+        let layers = layers
+        let lowest = layers.indices.min { layers[$0].cosine < layers[$1].cosine } ?? 0
+        let cosines = [layers.last?.cosine ?? 0, layers.isEmpty ? 0 : layers[lowest].cosine]
+            .map { Quantity.significant($0, 4) }
+        return "cosine \(cosines[0]) behind the last layer, lowest \(cosines[1]) behind layer \(lowest), geometry drift "
+            + Quantity.significant(geometryDrift, 3)
     }
 }

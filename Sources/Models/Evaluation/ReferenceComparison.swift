@@ -1,10 +1,11 @@
 import Foundation
 import MatrixCore
 
-/// How far the predictions of a model are from those of a reference: Kullback–Leibler divergence and agreement.
+/// How far the predictions of a model are from those of a reference: Kullback–Leibler divergence, agreement, and how
+/// sure both are.
 public struct ReferenceComparison: Sendable {
-    /// Σ over positions of Σ p log(p / q), p the reference's distribution, in nats.
-    private var divergence = 0.0
+    /// Sums over positions, in nats.
+    private var divergence = 0.0, entropy = 0.0, ownReferenceEntropy = 0.0
     private var agreements = 0
     /// Positions compared.
     public private(set) var positions = 0
@@ -14,40 +15,68 @@ public struct ReferenceComparison: Sendable {
     public init() {}
 
     /// Mean KL(reference ‖ model) in nats.
-    public var meanDivergence: Double { positions == 0 ? 0 : divergence / Double(positions) }
+    public var meanDivergence: Double { mean(divergence) }
 
     /// Share of positions at which both put the same token first.
-    public var topAgreement: Double { positions == 0 ? 0 : Double(agreements) / Double(positions) }
+    public var topAgreement: Double { mean(Double(agreements)) }
+
+    /// Mean entropy of the model's predictions in nats.
+    public var outputEntropy: Double { mean(entropy) }
+
+    /// Mean entropy of the reference's predictions in nats.
+    public var referenceEntropy: Double { mean(ownReferenceEntropy) }
+
+    private func mean(_ sum: Double) -> Double { positions == 0 ? 0 : sum / Double(positions) }
 
     /// Adds positions: logits of both models (positions × vocabulary).
     public mutating func append(_ model: MatrixView<Float>, reference: MatrixView<Float>) {
         let modelNormalisers = TokenLosses.logSumsOfExponentials(model)
         let referenceNormalisers = TokenLosses.logSumsOfExponentials(reference)
-        let results = AlignedBuffer<Double>(uninitializedCount: model.rows)
-        let agreed = AlignedBuffer<Int>(uninitializedCount: model.rows)
-        forEachRowBlock(model.rows, columns: model.columns * 8) { rows in
+        let results = AlignedBuffer<Position>(uninitializedCount: model.rows)
+        forEachRowBlock(model.rows, columns: model.columns * 16) { rows in
             for row in rows {
-                let q = model.base + row * model.rowStride, p = reference.base + row * reference.rowStride
-                let shift = referenceNormalisers[row], difference = modelNormalisers[row] - shift
-                var sum = 0.0
-                for i in 0..<model.columns {
-                    sum += exp(Double(p[i]) - shift) * (Double(p[i]) - Double(q[i]) + difference)
-                }
-                results.base[row] = sum
-                agreed.base[row] = Self.largest(q, model.columns) == Self.largest(p, model.columns) ? 1 : 0
+                results.base[row] = Position(
+                    (model.base + row * model.rowStride, modelNormalisers[row]),
+                    reference: (reference.base + row * reference.rowStride, referenceNormalisers[row]), model.columns)
             }
         }
         for row in 0..<model.rows {
-            divergence += results.base[row]
-            agreements += agreed.base[row]
+            divergence += results.base[row].divergence
+            entropy += results.base[row].entropy
+            ownReferenceEntropy += results.base[row].referenceEntropy
+            agreements += results.base[row].agrees ? 1 : 0
         }
         positions += model.rows
     }
 
-    /// The first of the largest numbers.
-    private static func largest(_ p: UnsafePointer<Float>, _ count: Int) -> Int {
-        let best = VectorMath.maximum(p, count)
-        return (0..<count).first { p[$0] == best } ?? 0
+    /// One position's share of the sums.
+    private struct Position: BitwiseCopyable {
+        /// Σ p log(p / q), p the reference's distribution.
+        private(set) var divergence = 0.0
+        private(set) var entropy = 0.0, referenceEntropy = 0.0
+        let agrees: Bool
+
+        /// Each model's logits (count) with log Σ e^logit.
+        init(
+            _ model: (logits: UnsafePointer<Float>, normaliser: Double),
+            reference: (logits: UnsafePointer<Float>, normaliser: Double), _ count: Int
+        ) {
+            for i in 0..<count {
+                let logQ = Double(model.logits[i]) - model.normaliser
+                let logP = Double(reference.logits[i]) - reference.normaliser
+                let p = exp(logP)
+                divergence += p * (logP - logQ)
+                referenceEntropy -= p * logP
+                entropy -= exp(logQ) * logQ
+            }
+            agrees = Self.largest(model.logits, count) == Self.largest(reference.logits, count)
+        }
+
+        /// The first of the largest numbers.
+        private static func largest(_ p: UnsafePointer<Float>, _ count: Int) -> Int {
+            let best = VectorMath.maximum(p, count)
+            return (0..<count).first { p[$0] == best } ?? 0
+        }
     }
 }
 
