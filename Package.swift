@@ -72,6 +72,9 @@ let package = Package(
         library("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         tests("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
+        library("MixTCompression", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
+        tests("MixTCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+
         // Floor 5
         library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints"]),
         tests(

@@ -1,0 +1,139 @@
+import CompressionCore
+import Kernels
+import MatrixCore
+
+/// The branches that minimise the error in any metric, by conjugate gradients.
+///
+/// Minimises f(T) = ‖L_oᵀ (W − A(T)) L_i‖_F² over T = (T_0 … T_(N−1)), A the map from branches to weights
+/// (`MixTForm.expand`). With H = L_oL_oᵀ and G = L_iL_iᵀ the normal equations are
+///
+///     Aᵀ( H A(T) G ) = Aᵀ( H W G )
+///
+/// Their matrix is singular, because neighbouring windows can hold the same numbers; the iteration starts at the weight
+/// matching and moves in the range of the matrix only, so it needs no ridge. Each step lowers f.
+///
+/// - Cost: a step is a product of m·n² operations where the inputs have a Gram matrix, one of m²·n where the outputs have
+///   one, and passes over W otherwise; scratch is two weights in Double.
+/// - Source: Hestenes and Stiefel, "Methods of conjugate gradients", 1952, on the normal equations.
+struct MixTFit {
+    let form: MixTForm
+    let objective: Objective
+    var mostSteps = 60
+    /// Ends where the gradient is this much smaller than it would be for T = 0.
+    var gradientTolerance = 1e-6
+    /// Ends where a step lowers f by less than this share of it.
+    var leastGain = 1e-5
+
+    struct Result {
+        /// T_0 … T_(N−1), each (p × q).
+        var branches: [Matrix64]
+        /// f at the start and after every step.
+        var losses: [Double]
+        var steps: Int { losses.count - 1 }
+    }
+
+    /// - Parameter start: T_0 … T_(N−1) to improve.
+    func improve(_ start: [Matrix64]) -> Result {
+        var branches = start
+        let error = Matrix64(subtracting: expanded(start), from: objective.target)
+        let weighted = objective.weighed(MatrixOperand(error))
+        var loss = max(0, inner(MatrixOperand(error), weighted))
+        var losses = [loss]
+        var gradient = form.contract(weighted)  // −½ of that of f
+        let scale = squares(form.contract(objective.weighed(objective.target)))
+        var direction = gradient
+        var square = squares(gradient)
+        while losses.count <= mostSteps, square > gradientTolerance * gradientTolerance * scale {
+            let change = MatrixOperand(expanded(direction))
+            let response = objective.weighed(change)
+            let curvature = inner(change, response)
+            guard curvature > 0 else { break }
+            let step = square / curvature
+            add(step, direction, to: &branches)
+            add(-step, form.contract(response), to: &gradient)
+            let gain = step * square
+            loss = max(0, loss - gain)
+            losses.append(loss)
+            if gain <= leastGain * loss { break }
+            let next = squares(gradient)
+            scaleAndAdd(&direction, next / square, gradient)
+            square = next
+        }
+        return Result(branches: branches, losses: losses)
+    }
+
+    /// A(T) (m × n).
+    private func expanded(_ branches: [Matrix64]) -> Matrix64 {
+        var weight = Matrix64(uninitializedRows: form.rows, columns: form.columns)
+        form.expand(branches, into: weight.mutableView())
+        return weight
+    }
+
+    /// Σ a · b, row by row.
+    private func inner(_ a: MatrixOperand, _ b: MatrixOperand) -> Double {
+        let sums = AlignedBuffer<Double>(uninitializedCount: a.rows)
+        parallelFor(a.rows) { row in
+            var sum = 0.0
+            for column in 0..<a.columns { sum += a[row, column] * b[row, column] }
+            sums.base[row] = sum
+        }
+        return (0..<a.rows).reduce(0) { $0 + sums.base[$1] }
+    }
+
+    private func squares(_ branches: [Matrix64]) -> Double {
+        branches.reduce(0) { $0 + sumOfSquares(MatrixOperand($1)) }
+    }
+
+    /// y ← y + factor · x
+    private func add(_ factor: Double, _ x: [Matrix64], to y: inout [Matrix64]) {
+        for k in y.indices {
+            let target = y[k].mutableView().base, source = x[k].view.base
+            for i in 0..<y[k].count { target[i] += factor * source[i] }
+        }
+    }
+
+    /// y ← x + factor · y
+    private func scaleAndAdd(_ y: inout [Matrix64], _ factor: Double, _ x: [Matrix64]) {
+        for k in y.indices {
+            let target = y[k].mutableView().base, source = x[k].view.base
+            for i in 0..<y[k].count { target[i] = source[i] + factor * target[i] }
+        }
+    }
+}
+
+extension Matrix64 {
+    /// b − a for b of any type.
+    fileprivate init(subtracting a: Matrix64, from b: MatrixOperand) {
+        self.init(rows: a.rows, columns: a.columns) { b[$0, $1] - a[$0, $1] }
+    }
+}
+
+extension Objective {
+    /// H E G for an error E (m × n).
+    func weighed(_ error: MatrixOperand) -> MatrixOperand {
+        outputs.squared(inputs.squared(error).transposed).transposed
+    }
+}
+
+extension Metric {
+    /// e · L Lᵀ for rows e (k × n), in Double; the identity leaves the operand as it is.
+    fileprivate func squared(_ rows: MatrixOperand) -> MatrixOperand {
+        switch self {
+        case .identity:
+            return rows
+        case .diagonal(let weights):
+            return MatrixOperand(
+                Matrix64(rows: rows.rows, columns: rows.columns) { rows[$0, $1] * weights[$1] * weights[$1] })
+        case .gram(let gram):
+            var result = Matrix64(uninitializedRows: rows.rows, columns: rows.columns)
+            multiply(rows, MatrixOperand(gram.moment), into: result.mutableView())
+            if gram.shift > 0 {
+                let view = result.mutableView()
+                parallelFor(rows.rows) { i in
+                    for j in 0..<rows.columns { view[i, j] += gram.shift * rows[i, j] }
+                }
+            }
+            return MatrixOperand(result)
+        }
+    }
+}
