@@ -13,6 +13,7 @@ import Safetensors
 /// - Source: Tensor Mixture, arXiv 2605.25344; see `MixTForm` for what differs.
 public struct MixTCompressor: Compressor {
     public static let method = "mixt"
+    public static let optionNames = ["mixt-base", "mixt-branches", "mixt-padding"]
 
     /// d.
     public var base: Int
@@ -24,6 +25,17 @@ public struct MixTCompressor: Compressor {
         self.base = base
         self.branches = branches
         self.padding = padding
+    }
+
+    public init(_ settings: MethodSettings) throws(CompressionError) {
+        guard settings.storage == .factors else {
+            throw .badOption(name: "storage", reason: "MixT has no basis to leave out; its only storage is factors")
+        }
+        let base = try settings.integer("mixt-base", from: 2)
+        // One branch is the matrix itself.
+        let branches = try settings.integer("mixt-branches", from: 2)
+        self.init(
+            base: base ?? 2, branches: branches, padding: try settings.word("mixt-padding") ?? .multiple)
     }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
@@ -54,6 +66,11 @@ public struct MixTCompressor: Compressor {
         switch budget {
         case .keep(let fraction):
             return try form(of: member, within: Int((fraction * Double(member.parameters)).rounded(.down)))
+        case .options:
+            guard branches != nil else {
+                throw .impossible(module: member.module, reason: "give --mixt-branches, or a target such as --keep")
+            }
+            return try forms(of: member)[0]
         case .rank:
             throw .impossible(
                 module: member.module, reason: "MixT has no ranks; give --mixt-branches, --keep, --energy or --max-error")
@@ -99,7 +116,7 @@ public struct MixTCompressor: Compressor {
             switch budget {
             case .energy(let share): max(0, 1 - share).squareRoot()
             case .error(let bound): bound
-            case .keep, .rank: .infinity
+            case .keep, .rank, .options: .infinity
             }
         var best: Fit?
         var found = 0.0
@@ -110,7 +127,9 @@ public struct MixTCompressor: Compressor {
             best = fit
         }
         guard let best else {
-            return .dense("the largest MixT form that is smaller than the matrix has an error of \(found), the target allows \(largestError)")
+            return .dense(
+                "the largest MixT form that is smaller than the matrix has an error of \(found); "
+                    + "the target allows \(largestError)")
         }
         return outcome(best)
     }

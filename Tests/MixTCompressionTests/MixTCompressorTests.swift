@@ -90,6 +90,35 @@ import Testing
         #expect(throws: CompressionError.self) { try MixTCompressor().size(of: [member(3, 64)], budget: .keep(0.5)) }
     }
 
+    @Test func branchesAloneAreATarget() throws {
+        let compressor = try MixTCompressor(MethodSettings(values: ["mixt-branches": "3"]))
+        let size = try #require(try compressor.size(of: [member(64, 64)], budget: .options))[0]
+        #expect(size.parameters == 768 && size.macs == 3072)
+        #expect(throws: CompressionError.self) { try MixTCompressor().size(of: [member(64, 64)], budget: .options) }
+    }
+
+    @Test func optionsAreRead() throws {
+        let values = ["mixt-base": "3", "mixt-branches": "2", "mixt-padding": "power"]
+        let compressor = try MixTCompressor(MethodSettings(values: values))
+        #expect(compressor.base == 3 && compressor.branches == 2 && compressor.padding == .power)
+        #expect(Set(values.keys) == Set(MixTCompressor.optionNames))
+        let plain = try MixTCompressor(MethodSettings())
+        #expect(plain.base == 2 && plain.branches == nil && plain.padding == .multiple)
+    }
+
+    @Test(arguments: [("mixt-base", "1"), ("mixt-base", "two"), ("mixt-branches", "1"), ("mixt-padding", "none")])
+    func optionsThatMakeNoSenseAreRefused(name: String, value: String) throws {
+        let error = #expect(throws: CompressionError.self) { try MixTCompressor(MethodSettings(values: [name: value])) }
+        guard case .badOption(name, _) = try #require(error) else {
+            Issue.record("another error: \(String(describing: error))")
+            return
+        }
+    }
+
+    @Test func pivotStorageIsRefused() {
+        #expect(throws: CompressionError.self) { try MixTCompressor(MethodSettings(storage: .pivot)) }
+    }
+
     @Test func aZeroMatrixStaysZero() throws {
         let (compressed, evidence) = try #require(try compress(task(Matrix64(rows: 20, columns: 12)), .keep(0.5)))
         #expect(compressed.reconstruct() == Matrix(rows: 20, columns: 12))
