@@ -6,13 +6,16 @@ struct ProgramRun: Equatable {
     var output: String
     var errors: String
 
-    /// Runs `lowrank` and waits for its end.
+    /// Runs `lowrank`, or another program, and waits for its end.
     /// - Parameters:
     ///   - words: The command line behind the program's name.
     ///   - environment: Added to a minimal environment.
-    static func of(_ words: [String], environment: [String: String] = [:]) throws -> ProgramRun {
+    static func of(
+        _ words: [String], program: URL = buildFolder.appendingPathComponent("lowrank"),
+        environment: [String: String] = [:]
+    ) throws -> ProgramRun {
         let process = Process()
-        process.executableURL = buildFolder.appendingPathComponent("lowrank")
+        process.executableURL = program
         process.arguments = words
         process.environment = ["PATH": "/usr/bin:/bin"].merging(environment) { _, new in new }
         // Files, not pipes: a pipe that is not drained in time would block a program that says much.

@@ -152,7 +152,7 @@ extension HiddenStateDrift {
         let lowest = layers.indices.min { layers[$0].cosine < layers[$1].cosine } ?? 0
         let cosines = [layers.last?.cosine ?? 0, layers.isEmpty ? 0 : layers[lowest].cosine]
             .map { Quantity.significant($0, 4) }
-        return "cosine \(cosines[0]) behind the last layer, lowest \(cosines[1]) behind layer \(lowest), geometry drift "
-            + Quantity.significant(geometryDrift, 3)
+        return "cosine \(cosines[0]) behind the last layer, lowest \(cosines[1]) behind layer \(lowest), "
+            + "geometry drift \(Quantity.significant(geometryDrift, 3))"
     }
 }

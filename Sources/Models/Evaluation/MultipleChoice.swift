@@ -4,28 +4,47 @@ import Safetensors
 
 /// A question with answers to choose from.
 public struct ChoiceItem: Sendable, Equatable {
-    public let context: String
+    /// What stands before each choice: the same text for all, in most questions.
+    public let contexts: [String]
     public let choices: [String]
     /// Index of the right one.
     public let answer: Int
 
-    /// Reads lines of `{"context": "…", "choices": ["…", …], "answer": 1}`; empty lines are left out.
+    public init(context: String, choices: [String], answer: Int) {
+        self.init(contexts: Array(repeating: context, count: choices.count), choices: choices, answer: answer)
+    }
+
+    /// - Parameter contexts: one for each choice.
+    public init(contexts: [String], choices: [String], answer: Int) {
+        precondition(contexts.count == choices.count, "one context for each choice")
+        self.contexts = contexts
+        self.choices = choices
+        self.answer = answer
+    }
+
+    /// Reads lines of `{"context": "…", "choices": ["…", …], "answer": 1}`; empty lines are left out. The context may be
+    /// a list, one text for each choice, where what follows is the same and what comes before is to be chosen.
     /// - Throws: `ChoiceError`, naming the line.
     public static func items(jsonLines text: String) throws(ChoiceError) -> [ChoiceItem] {
         var items: [ChoiceItem] = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             if line.allSatisfy(\.isWhitespace) { continue }
-            guard let document = try? JSON.parse(String(line)), let context = document["context"]?.string,
-                let choices = document["choices"]?.array?.map(\.string), let answer = document["answer"]?.int
+            guard let document = try? JSON.parse(String(line)), let choices = texts(document["choices"]),
+                let answer = document["answer"]?.int, choices.indices.contains(answer), !choices.contains(""),
+                let contexts = document["context"]?.string.map({ Array(repeating: $0, count: choices.count) })
+                    ?? texts(document["context"]), contexts.count == choices.count
             else { throw .malformed(line: index + 1) }
-            let texts = choices.compactMap { $0 }
-            guard texts.count == choices.count, texts.indices.contains(answer), !texts.contains("") else {
-                throw .malformed(line: index + 1)
-            }
-            items.append(ChoiceItem(context: context, choices: texts, answer: answer))
+            items.append(ChoiceItem(contexts: contexts, choices: choices, answer: answer))
         }
         if items.isEmpty { throw .empty }
         return items
+    }
+
+    /// nil unless it is a list of texts.
+    private static func texts(_ value: JSON?) -> [String]? {
+        guard let values = value?.array else { return nil }
+        let texts = values.compactMap(\.string)
+        return texts.count == values.count ? texts : nil
     }
 }
 
@@ -41,7 +60,8 @@ extension ChoiceError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .malformed(let line):
-            "line \(line): expected {\"context\": text, \"choices\": [texts], \"answer\": index of the right one}"
+            "line \(line): expected {\"context\": text, \"choices\": [texts], \"answer\": index of the right one}, "
+                + "the context a text or one for each choice"
         case .empty: "there are no questions"
         case .noBeginning: "a context is empty, and the tokenizer names no token that begins or ends a text"
         }
@@ -55,7 +75,7 @@ public struct ChoiceScore: Sendable {
     /// Characters of each answer.
     public let lengths: [Int]
     public let answer: Int
-    /// Entropy of the distribution over the vocabulary behind the context, in nats.
+    /// Entropy of the distribution over the vocabulary behind the (first) context, in nats.
     public let outputEntropy: Double
 
     /// Whether the right answer is the likeliest.
@@ -82,7 +102,7 @@ public struct ChoiceScore: Sendable {
 /// - Source: lm-evaluation-harness 0.4 (`loglikelihood` of `HFLM`): an answer is put behind the context with a space
 ///   between; spaces at the end of the context go to the answer; the answer's tokens are those of the whole beyond as
 ///   many as the context has alone; what is too long loses tokens at its start. No BOS is put first unless asked for.
-/// - Cost: the context is read once for all answers.
+/// - Cost: a context that answers share is read once.
 public struct ChoiceScorer {
     private let model: Model
     private let tokenizer: Tokenizer
@@ -101,21 +121,21 @@ public struct ChoiceScorer {
     }
 
     public func score(_ item: ChoiceItem) throws -> ChoiceScore {
-        let pairs = try item.choices.map { try tokens(item.context, Self.delimiter + $0) }
-        let longest = pairs.map { $0.context.count + $0.answer.count - 1 }.max() ?? 0
+        let pairs = try zip(item.contexts, item.choices).map { try tokens($0, Self.delimiter + $1) }
         var likelihoods: [Double] = []
         var entropy = 0.0
-        if longest <= model.description.positionLimit ?? .max, let context = pairs.first?.context {
-            let first = try start(context)
-            entropy = Self.entropy(first)
-            for pair in pairs { likelihoods.append(try continued(first, pair.answer, from: context.count)) }
-        } else {
-            for (index, pair) in pairs.enumerated() {
-                let context = cut(pair)
-                let first = try start(context)
-                if index == 0 { entropy = Self.entropy(first) }
-                likelihoods.append(try continued(first, pair.answer, from: context.count))
+        var shared: (context: [Int32], logits: Matrix)?
+        for (index, pair) in pairs.enumerated() {
+            let context = cut(pair)
+            let first: Matrix
+            if let shared, shared.context == context {
+                first = shared.logits
+            } else {
+                first = try start(context)
+                shared = (context, first)
             }
+            if index == 0 { entropy = Self.entropy(first) }
+            likelihoods.append(try continued(first, pair.answer, from: context.count))
         }
         return ChoiceScore(
             logLikelihoods: likelihoods, lengths: item.choices.map(\.unicodeScalars.count), answer: item.answer,

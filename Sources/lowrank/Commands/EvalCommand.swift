@@ -6,11 +6,13 @@ import Models
 struct EvalCommand: Command {
     static let checkpoint = Argument(.folder("CKPT"), help: "checkpoint, dense or compressed")
     static let reference = Option(
-        "reference", .folder("DENSE"), help: "Checkpoint to compare predictions with: KL, top-1 agreement")
+        "reference", .folder("DENSE"), 
+        help: "Checkpoint to compare with: divergence, agreement, entropy, drift of hidden states")
     static let failAbove = Option(
         "fail-if-perplexity-above", .number("P", from: .exclusive(0)), help: "End with 1 if perplexity is higher")
     static let choices = Option(
-        "choices", .file(), help: "Questions to choose answers for: a JSON object a line")
+        "choices", .file(),
+        help: #"Questions, a line each: {"context": "…", "choices": ["…", "…"], "answer": 0}"#)
     static let logits = Option(
         "logits", .file(), help: "Also write the logits of all tokens, as safetensors")
 
@@ -18,7 +20,9 @@ struct EvalCommand: Command {
         "eval", summary: "Measure how well a model predicts text",
         discussion: """
             Text is tokenised once and cut into windows without overlap, or into documents; \
-            the perplexity is the exponential of the mean loss of all tokens but the first of each.
+            the perplexity is the exponential of the mean loss of all tokens but the first of each. \
+            Questions are scored by the likelihood of each choice behind its context, a line of --choices being \
+            {"context": "2 + 2 =", "choices": ["3", "4"], "answer": 1}.
             """,
         arguments: [checkpoint],
         sections: [
@@ -29,6 +33,7 @@ struct EvalCommand: Command {
             Example(
                 "lowrank eval small --text stories.txt --documents '***' --reference model",
                 "Documents, beside the dense model"),
+            Example("lowrank eval small --choices arc.jsonl", "Multiple choice, from Scripts/convert_choices.py"),
         ])
 
     private let job: EvalJob

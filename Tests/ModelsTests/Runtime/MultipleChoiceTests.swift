@@ -7,23 +7,37 @@ import Testing
 /// Choices scored with a shared context against one full pass for each answer.
 struct MultipleChoiceTests {
     static let items = [
-        ChoiceItem(context: "Salu is a hungry boy who lives near the", choices: ["forest.", "cave", "red hat."], answer: 0),
+        ChoiceItem(
+            context: "Salu is a hungry boy who lives near the", choices: ["forest.", "cave", "red hat."], answer: 0),
         ChoiceItem(context: "He has three blue  ", choices: ["kites", "x", "apples and rings."], answer: 2),
         ChoiceItem(context: "", choices: ["The", "Salu"], answer: 1),
+        ChoiceItem(
+            contexts: ["Salu took the red hat because the kite", "Salu took the red hat because the hat"],
+            choices: ["was blue.", "was blue."], answer: 0),
     ]
 
     @Test(arguments: Fixture.all, items)
     func likelihoodsAreThoseOfFullPasses(fixture: Fixture, item: ChoiceItem) throws {
         let model = try fixture.model(), tokenizer = try fixture.tokenizer()
         let score = try ChoiceScorer(model: model, tokenizer: tokenizer, begins: false).score(item)
-        for (choice, found) in zip(item.choices, score.logLikelihoods) {
-            #expect(abs(found - (try fullPass(model, tokenizer, item.context, choice))) < 1e-3)
+        for (index, found) in score.logLikelihoods.enumerated() {
+            let expected = try fullPass(model, tokenizer, item.contexts[index], item.choices[index])
+            #expect(abs(found - expected) < 1e-3)
         }
         #expect(score.lengths == item.choices.map(\.count))
         #expect(score.outputEntropy > 0 && score.outputEntropy < log(Double(model.vocabularySize)))
     }
 
-    private func fullPass(_ model: Model, _ tokenizer: Tokenizer, _ context: String, _ choice: String) throws -> Double {
+    @Test func aContextForEachChoiceIsRead() throws {
+        let text = #"{"context":["a b","a c"],"choices":["d","d"],"answer":1}"#
+        #expect(
+            try ChoiceItem.items(jsonLines: text)
+                == [ChoiceItem(contexts: ["a b", "a c"], choices: ["d", "d"], answer: 1)])
+    }
+
+    private func fullPass(
+        _ model: Model, _ tokenizer: Tokenizer, _ context: String, _ choice: String
+    ) throws -> Double {
         func ids(_ text: String) -> [Int32] { tokenizer.encode(text, addSpecialTokens: false) }
         let trimmed = String(context.reversed().drop { $0 == " " }.reversed())
         let whole = ids(context + " " + choice)
@@ -48,7 +62,8 @@ struct MultipleChoiceTests {
     }
 
     @Test(arguments: [
-        (#"{"context":"a","choices":["b"],"answer":1}"#, 1), ("\n{", 2), (#"{"context":"a","choices":[],"answer":0}"#, 1),
+        (#"{"context":"a","choices":["b"],"answer":1}"#, 1), ("\n{", 2),
+        (#"{"context":"a","choices":[],"answer":0}"#, 1), (#"{"context":["a"],"choices":["b","c"],"answer":0}"#, 1),
         (#"{"context":"a","choices":["b",""],"answer":0}"#, 1), (#"{"context":1,"choices":["b"],"answer":0}"#, 1),
     ])
     func malformedLinesAreNamed(text: String, line: Int) {
