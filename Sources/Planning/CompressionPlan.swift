@@ -1,106 +1,76 @@
 import Checkpoints
 import CompressionCore
 import MatrixCore
-import Safetensors
 
 /// What every selected matrix may keep, and, where shapes alone decide, what the output will hold to the byte.
 public struct CompressionPlan: Sendable {
-    public let modules: [PlannedModule]
+    /// In the order of their first modules in the model.
+    public let groups: [PlannedGroup]
     public let target: Target
-    /// What the modules become; nil where the ranks depend on the weights.
-    public var sizes: [PlannedSize]? {
-        let sizes = modules.compactMap(\.size)
-        return sizes.count == modules.count ? sizes : nil
+
+    public init(groups: [PlannedGroup], target: Target) {
+        self.groups = groups
+        self.target = target
+    }
+
+    public var modules: [PlannedModule] { groups.flatMap(\.modules) }
+
+    /// Whether shapes alone decide what the output will hold.
+    public var isKnownFromShapes: Bool { modules.allSatisfy { $0.size != nil } }
+}
+
+/// Matrices that are compressed together, by which method and within which budget.
+public struct PlannedGroup: Sendable {
+    public let compressor: any Compressor
+    public let budget: Budget
+    public let modules: [PlannedModule]
+
+    public init(
+        _ modules: [LinearModule], of checkpoint: Checkpoint, by compressor: any Compressor, budget: Budget,
+        factorType: ElementType?
+    ) throws(CompressionError) {
+        let members = modules.map { module in
+            GroupMember(
+                module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
+                factorType: factorType ?? module.dtype.elementType ?? .float32,
+                heads: checkpoint.dimensions.heads(of: module))
+        }
+        let sizes = try compressor.size(of: members, budget: budget)
+        precondition(sizes == nil || sizes?.count == members.count, "a size for each module")
+        self.compressor = compressor
+        self.budget = budget
+        self.modules = modules.indices.map {
+            PlannedModule(module: modules[$0], member: members[$0], size: sizes?[$0])
+        }
+    }
+
+    /// The name of the group: that of its first module.
+    public var name: String { modules.first?.module.name ?? "" }
+
+    public var method: String { type(of: compressor).method }
+
+    /// Numbers that the matrices have.
+    public var denseParameters: Int { modules.reduce(0) { $0 + $1.module.parameters } }
+
+    /// The tensors that the group is stored as, under their names in the checkpoint, those that modules share once.
+    func tensors(_ sizes: KeyPath<PlannedSize, [PlannedTensor]>) -> [(name: String, tensor: PlannedTensor)] {
+        var shared: Set<String> = []
+        return modules.flatMap { planned in
+            (planned.size?[keyPath: sizes] ?? []).compactMap { tensor in
+                if tensor.scope == .module { return ("\(planned.module.name).\(tensor.name)", tensor) }
+                return shared.insert(tensor.name).inserted ? (tensor.name, tensor) : nil
+            }
+        }
     }
 }
 
-/// A selected matrix with its budget.
+/// A selected matrix.
 public struct PlannedModule: Sendable {
     public let module: LinearModule
     public let member: GroupMember
-    public let budget: Budget
+    /// What it becomes; nil where the ranks depend on the weights.
     public let size: PlannedSize?
-}
 
-/// Divides a target over the selected matrices, the same to each: allocation `uniform`.
-///
-/// `keep`, `rank`, `energy` and `error` are passed on to every matrix. A number of parameters or bytes of the whole
-/// output becomes the largest `keep` whose result is within it.
-public struct UniformPlanner: Sendable {
-    /// What factors are rounded to; nil keeps the type of each weight.
-    public var factorType: ElementType?
-
-    public init(factorType: ElementType? = nil) {
-        self.factorType = factorType
-    }
-
-    /// - Throws: `PlanningError.targetUnreachable`, or `CompressionError` of the method.
-    public func plan(
-        _ modules: [LinearModule], of checkpoint: Checkpoint, with compressor: any Compressor, target: Target
-    ) throws -> CompressionPlan {
-        let inventory = try OutputInventory(checkpoint)
-        func plan(_ budget: Budget) throws -> CompressionPlan {
-            CompressionPlan(modules: try planned(modules, compressor, budget), target: target)
-        }
-        switch target {
-        case .rank(let rank): return try plan(.rank(rank))
-        case .energy(let share): return try plan(.energy(share))
-        case .error(let bound): return try plan(.error(bound))
-        case .keep(let fraction):
-            let plan = try plan(.keep(fraction))
-            let dense = modules.reduce(0) { $0 + $1.parameters }
-            let kept = inventory.parameters(ofSelected: plan)
-            if Double(kept) > fraction * Double(dense) {
-                throw PlanningError.targetUnreachable(
-                    target: "\(target)", smallest: "\(kept) of \(dense) parameters, a rank of 1 in every matrix")
-            }
-            return plan
-        case .parameters(let count):
-            return try largest(within: count, "parameters", plan) { inventory.parameters(of: $0) }
-        case .bytes(let count):
-            return try largest(within: count, "bytes", plan) { try inventory.fileBytes(of: $0) }
-        }
-    }
-
-    /// The plan of the largest uniform `keep` whose cost is within a limit.
-    ///
-    /// The cost grows with `keep` in steps, so halving an interval finds the last step that fits; 60 halvings end at
-    /// neighbouring numbers. Everything dense is tried first.
-    private func largest(
-        within limit: Int, _ unit: String, _ plan: (Budget) throws -> CompressionPlan,
-        cost: (CompressionPlan) throws -> Int
-    ) throws -> CompressionPlan {
-        var low = 0.0, high = 1.0
-        var best = try plan(.keep(low))
-        let smallest = try cost(best)
-        guard smallest <= limit else {
-            throw PlanningError.targetUnreachable(
-                target: "\(best.target)", smallest: "\(smallest) \(unit), a rank of 1 in every matrix")
-        }
-        let whole = try plan(.keep(high))
-        if try cost(whole) <= limit { return whole }
-        for _ in 0..<60 {
-            let middle = (low + high) / 2
-            let candidate = try plan(.keep(middle))
-            if try cost(candidate) <= limit {
-                low = middle
-                best = candidate
-            } else {
-                high = middle
-            }
-        }
-        return best
-    }
-
-    private func planned(
-        _ modules: [LinearModule], _ compressor: any Compressor, _ budget: Budget
-    ) throws -> [PlannedModule] {
-        try modules.map { module in
-            let member = GroupMember(
-                module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
-                factorType: factorType ?? module.dtype.elementType ?? .float32)
-            let size = try compressor.size(of: [member], budget: budget)?.first
-            return PlannedModule(module: module, member: member, budget: budget, size: size)
-        }
-    }
+    /// Whether it will be stored in another form, as far as the shape tells.
+    var isCompressed: Bool { size.map { $0.keptDense == nil } ?? true }
 }

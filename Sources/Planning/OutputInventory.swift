@@ -15,33 +15,24 @@ public struct OutputInventory: Sendable {
 
     /// Numbers that the selected matrices keep, those left dense included.
     public func parameters(ofSelected plan: CompressionPlan) -> Int {
-        plan.modules.reduce(0) { $0 + Self.parameters(of: $1) }
+        plan.groups.reduce(0) { $0 + Self.parameters(of: $1) }
     }
 
     /// Numbers in the whole output, positions not counted.
     public func parameters(of plan: CompressionPlan) -> Int {
         let tied = tiedHead.flatMap { checkpoint.tensor(named: $0)?.elementCount } ?? 0
-        let selected = plan.modules.reduce(0) { $0 + $1.module.parameters }
+        let selected = plan.groups.reduce(0) { $0 + $1.denseParameters }
         return checkpoint.parameterCount - tied - selected + parameters(ofSelected: plan)
     }
 
     /// Bytes of the weight files of the whole output, headers included: exact for one file, and for several an upper
     /// bound that is a few hundred bytes a file too large.
     public func fileBytes(of plan: CompressionPlan) throws -> Int {
-        var replaced: Set<String> = [], compressed: Set<String> = []
-        var declarations: [TensorDeclaration] = []
-        for planned in plan.modules {
-            guard let size = planned.size, size.keptDense == nil else { continue }
-            replaced.insert(planned.module.weightName)
-            compressed.insert(planned.module.name)
-            declarations += size.tensors.map {
-                let name = $0.scope == .module ? "\(planned.module.name).\($0.name)" : $0.name
-                return TensorDeclaration(name: name, dtype: $0.dtype, shape: $0.shape)
-            }
-        }
+        let compressed = plan.modules.filter(\.isCompressed)
+        let replaced = Set(compressed.map(\.module.weightName)), names = Set(compressed.map(\.module.name))
+        var declarations = try plan.groups.flatMap(Self.declarations)
         // Slices of a stack that stay dense while others do not are stored one by one.
-        for module in checkpoint.linearModules
-        where replaced.contains(module.weightName) && !compressed.contains(module.name) {
+        for module in checkpoint.linearModules where replaced.contains(module.weightName) && !names.contains(module.name) {
             declarations.append(
                 TensorDeclaration(
                     name: "\(module.name).weight", dtype: module.dtype, shape: [module.outFeatures, module.inFeatures]))
@@ -55,8 +46,22 @@ public struct OutputInventory: Sendable {
     /// Header bytes that a further shard may add.
     private static let headerAllowance = 256
 
-    private static func parameters(of planned: PlannedModule) -> Int {
-        guard let size = planned.size, size.keptDense == nil else { return planned.module.parameters }
-        return size.parameters
+    /// Numbers that a group keeps, those of matrices that stay dense included.
+    private static func parameters(of group: PlannedGroup) -> Int {
+        let dense = group.modules.reduce(0) { $0 + ($1.size?.schema == nil ? $1.module.parameters : 0) }
+        func numbers(_ tensors: [(name: String, tensor: PlannedTensor)]) -> Int {
+            tensors.reduce(0) { $0 + ($1.tensor.isIndex ? 0 : $1.tensor.elementCount) }
+        }
+        return dense + max(numbers(group.tensors(\.tensors)), numbers(group.tensors(\.alternative)))
+    }
+
+    /// The tensors of a group: of the two forms that its matrices may take, the one of more bytes.
+    private static func declarations(of group: PlannedGroup) throws -> [TensorDeclaration] {
+        func declared(_ form: KeyPath<PlannedSize, [PlannedTensor]>) -> [TensorDeclaration] {
+            group.tensors(form).map { TensorDeclaration(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) }
+        }
+        let form = declared(\.tensors), alternative = declared(\.alternative)
+        let isLarger = try SafetensorsWriter.byteCount(of: alternative) > SafetensorsWriter.byteCount(of: form)
+        return isLarger ? alternative : form
     }
 }

@@ -10,6 +10,8 @@ public enum PlanningError: Error, Equatable, Sendable {
     case unreadableWeight(tensor: String, module: String, dtype: String, file: String)
     /// The smallest possible result is above the target.
     case targetUnreachable(target: String, smallest: String)
+    /// The model has no group of the kind that a method was asked to compress.
+    case nothingToGroup(String, reason: String)
 }
 
 extension PlanningError: CustomStringConvertible {
@@ -28,6 +30,8 @@ extension PlanningError: CustomStringConvertible {
                 + "(--exclude '\(module)' carries it along untouched)"
         case .targetUnreachable(let target, let smallest):
             "the target \(target) cannot be reached: the smallest possible result is \(smallest)"
+        case .nothingToGroup(let group, let reason):
+            "there are no \(group) to compress together: \(reason)"
         }
     }
 }

@@ -12,6 +12,8 @@ public enum Target: Sendable, Equatable {
     case energy(Double)
     /// At most this relative error of every matrix.
     case error(Double)
+    /// What the options of the method state, for instance a number of branches.
+    case options
 }
 
 extension Target: CustomStringConvertible {
@@ -24,6 +26,7 @@ extension Target: CustomStringConvertible {
         case .bytes(let count): "--target-size \(count)"
         case .energy(let share): "--energy \(share)"
         case .error(let bound): "--max-error \(bound)"
+        case .options: "as the options of the method state"
         }
     }
 }

@@ -30,6 +30,7 @@ public struct SVDCompressor: Compressor {
     }
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
+        guard settings.storage == .factors else { throw .badOption(name: "storage", reason: "svd stores factors") }
         self.init(route: settings.route, rankMultiple: settings.rankMultiple)
     }
 

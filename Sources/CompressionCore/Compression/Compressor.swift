@@ -12,6 +12,9 @@ public protocol Compressor: Sendable {
     /// The options that belong to the method, by their names on the command line.
     static var optionNames: [String] { get }
 
+    /// Those of them that say how much to keep, so that no other target is needed.
+    static var sizeOptionNames: [String] { get }
+
     /// - Throws: `CompressionError.badOption` where a value makes no sense, or options contradict each other.
     init(_ settings: MethodSettings) throws(CompressionError)
 
@@ -33,6 +36,7 @@ public protocol Compressor: Sendable {
 
 extension Compressor {
     public static var optionNames: [String] { [] }
+    public static var sizeOptionNames: [String] { [] }
     public var grouping: Grouping { .single }
 }
 
@@ -81,14 +85,20 @@ public struct PlannedSize: Sendable, Equatable {
     public let macs: Int
     /// The tensors that replace the weight; none where the module stays dense.
     public let tensors: [PlannedTensor]
+    /// The tensors of the form that it takes where the weights suit the first one worse; as `tensors` where there is none.
+    public let alternative: [PlannedTensor]
     /// Why the module stays dense.
     public let keptDense: String?
 
-    public init(schema: String, entry: JSONObject, macs: Int, tensors: [PlannedTensor]) {
+    /// - Parameter tensors: those that modules of a group share are listed by each of them.
+    public init(
+        schema: String, entry: JSONObject, macs: Int, tensors: [PlannedTensor], alternative: [PlannedTensor]? = nil
+    ) {
         self.schema = schema
         self.entry = entry
         self.macs = macs
         self.tensors = tensors
+        self.alternative = alternative ?? tensors
         keptDense = nil
     }
 
@@ -98,11 +108,17 @@ public struct PlannedSize: Sendable, Equatable {
         entry = JSONObject()
         macs = member.parameters
         tensors = []
+        alternative = []
         keptDense = reason
     }
 
     /// Numbers stored in the tensors, positions not counted.
     public var parameters: Int { tensors.reduce(0) { $0 + ($1.isIndex ? 0 : $1.elementCount) } }
+
+    /// Bytes of the tensors of the larger form, positions included.
+    public var bytes: Int {
+        max(tensors.reduce(0) { $0 + $1.byteCount }, alternative.reduce(0) { $0 + $1.byteCount })
+    }
 }
 
 /// A tensor that will be stored.
@@ -126,6 +142,7 @@ public struct PlannedTensor: Sendable, Equatable {
     }
 
     public var elementCount: Int { shape.reduce(1, *) }
+    public var byteCount: Int { elementCount * dtype.bits / 8 }
 }
 
 /// What became of a module.

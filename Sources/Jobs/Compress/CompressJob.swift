@@ -34,11 +34,10 @@ public struct CompressJob: Sendable {
             instructionSet: InstructionSet.active.rawValue)
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
-            let compression = ModuleCompression(
-                checkpoint: prepared.checkpoint, compressor: request.compressor, journal: staged.journal)
-            let results = try compress(prepared, compression, staged.unitsAtStart, progress, interruption)
+            let compression = GroupCompression(checkpoint: prepared.checkpoint, journal: staged.journal)
+            let results = try compress(prepared, compression, progress, interruption)
             try interruption.check()
-            let assembly = try OutputAssembly(prepared.checkpoint, results, compression)
+            let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, compression)
             let written = try assembly.write(
                 to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
             let report = try CompressionReport(
@@ -61,6 +60,7 @@ public struct CompressJob: Sendable {
     }
 
     private func prepare(_ progress: any ProgressReporter) throws -> PlannedCompression {
+        let compressor = try MethodRegistry.compressor(request.method, request.settings)
         let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
         if checkpoint.isCompressed {
@@ -69,27 +69,36 @@ public struct CompressJob: Sendable {
         }
         let modules = try request.selection.modules(of: checkpoint)
         let plan = try UniformPlanner(factorType: request.factorType)
-            .plan(modules, of: checkpoint, with: request.compressor, target: request.target)
+            .plan(modules, of: checkpoint, with: compressor, target: request.target)
         return PlannedCompression(checkpoint: checkpoint, plan: plan)
     }
 
     private func compress(
-        _ prepared: PlannedCompression, _ compression: ModuleCompression, _ alreadyDone: Int,
-        _ progress: any ProgressReporter, _ interruption: Interruption
+        _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
+        _ interruption: Interruption
     ) throws -> [ModuleResult] {
-        let modules = prepared.plan.modules
+        let groups = prepared.plan.groups
+        let finished = try groups.map(compression.finished)
         progress.begin(
-            ProgressStage("compress", total: modules.count, unit: .items("matrices"), alreadyDone: alreadyDone))
+            ProgressStage(
+                "compress", total: prepared.plan.modules.count, unit: .items("matrices"),
+                alreadyDone: finished.reduce(0) { $0 + ($1?.count ?? 0) }))
         var results: [ModuleResult] = []
-        for (index, planned) in modules.enumerated() {
+        for (index, group) in groups.enumerated() {
             try interruption.check()
-            if index + 1 < modules.count { prepared.checkpoint.prefetch(modules[index + 1].module) }
-            let result = try compression.run(planned)
-            results.append(result)
-            progress.log(.detail, ModuleLine(result, of: planned.module).text)
-            if index >= alreadyDone { progress.advance(by: 1, planned.module.name) }
+            if index + 1 < groups.count {
+                for planned in groups[index + 1].modules { prepared.checkpoint.prefetch(planned.module) }
+            }
+            let found = try finished[index] ?? compression.run(group)
+            for (planned, result) in zip(group.modules, found) {
+                progress.log(.detail, ModuleLine(result, of: planned.module).text)
+            }
+            if finished[index] == nil { progress.advance(by: found.count, group.name) }
+            results += found
         }
         progress.end()
-        return results
+        let order = Dictionary(
+            uniqueKeysWithValues: prepared.checkpoint.linearModules.enumerated().map { ($1.name, $0) })
+        return results.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }
     }
 }

@@ -6,10 +6,12 @@ import Safetensors
 /// The line of a matrix in report.json (`tensors`), as the format documents it.
 struct ModuleReport {
     private let module: LinearModule
+    private let method: String
     private let seconds: Double
 
-    init(_ module: LinearModule, seconds: Double) {
+    init(_ module: LinearModule, method: String, seconds: Double) {
         self.module = module
+        self.method = method
         self.seconds = seconds
     }
 
@@ -27,16 +29,21 @@ struct ModuleReport {
         report["solver"] = .null
         report["seconds"] = JSON(seconds)
         report["kept_dense_reason"] = JSON(reason)
-        return ModuleResult(name: module.name, report: report, entry: nil)
+        return ModuleResult(name: module.name, report: report, entry: nil, tensors: [])
     }
 
+    /// - Parameter alreadyStored: tensors that earlier modules of the group have brought along; what is shared counts
+    ///   once, with the first.
     func compressed(
-        _ compressed: any LinearOperator, _ evidence: CompressionEvidence, relativeError: Double
+        _ compressed: any LinearOperator, _ evidence: CompressionEvidence, relativeError: Double,
+        alreadyStored: inout Set<String>
     ) -> ModuleResult {
+        let own = compressed.tensors.filter { alreadyStored.insert($0.fullName(in: module.name)).inserted }
         var report = heading(schema: compressed.schema)
+        report["method"] = JSON(method)
         for key in ["rank", "ranks"] { report[key] = compressed.entry[key] ?? report[key] }
-        report["parameters"] = JSON(compressed.parameters)
-        report["bytes"] = JSON(compressed.bytes)
+        report["parameters"] = JSON(own.reduce(0) { $0 + ($1.isIndex ? 0 : $1.tensor.elementCount) })
+        report["bytes"] = JSON(own.reduce(0) { $0 + $1.tensor.byteCount })
         report["macs"] = JSON(compressed.macs)
         report["relative_error"] = JSON(relativeError)
         report["rounding_error"] = evidence.roundingError.map { JSON($0) } ?? .null
@@ -47,7 +54,9 @@ struct ModuleReport {
         report["seconds"] = JSON(seconds)
         report["kept_dense_reason"] = .null
         for (key, value) in evidence.details.entries { report[key] = value }
-        return ModuleResult(name: module.name, report: report, entry: entry(of: compressed))
+        return ModuleResult(
+            name: module.name, report: report, entry: entry(of: compressed),
+            tensors: own.map { $0.fullName(in: module.name) })
     }
 
     /// Schema and ranks; the type of the dense weight only where the factors have another, for `reconstruct`.

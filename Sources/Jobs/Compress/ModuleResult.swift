@@ -10,20 +10,25 @@ struct ModuleResult {
     let report: JSON
     /// Its entry in `low_rank_modules`; nil where it stays dense.
     let entry: JSON?
+    /// Names of the tensors it is stored as, without those that an earlier module of its group has brought along.
+    let tensors: [String]
 
-    init(name: String, report: JSON, entry: JSON?) {
+    init(name: String, report: JSON, entry: JSON?, tensors: [String]) {
         self.name = name
         self.report = report
         self.entry = entry
+        self.tensors = tensors
     }
 
     init?(record: JSON) {
         guard let name = record["module"]?.string, let report = record["report"] else { return nil }
-        self.init(name: name, report: report, entry: record["entry"])
+        self.init(
+            name: name, report: report, entry: record["entry"],
+            tensors: record["tensors"]?.array?.compactMap(\.string) ?? [])
     }
 
     var record: JSON {
-        var record: JSON = ["module": JSON(name), "report": report]
+        var record: JSON = ["module": JSON(name), "report": report, "tensors": JSON(tensors)]
         record["entry"] = entry
         return record
     }

@@ -1,6 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
+import Planning
 import Safetensors
 
 /// Puts the compressed folder together: finished modules, everything else of the source, config.json.
@@ -10,23 +11,33 @@ import Safetensors
 struct OutputAssembly {
     private enum Origin {
         case source(String)
-        case module(String)
+        /// A tensor of the finished group with this index.
+        case group(Int)
         /// A slice that stays dense of a stack whose other slices are compressed.
         case slice(LinearModule)
     }
 
     private let checkpoint: Checkpoint
     private let compressed: [String: ModuleResult]
-    private let compression: ModuleCompression
+    private let method: String
     private let modulesOfWeight: [String: [LinearModule]]
     private var tensors: [(declaration: TensorDeclaration, origin: Origin)] = []
-    private var moduleFiles: [String: SafetensorsFile] = [:]
+    private var groupFiles: [SafetensorsFile?] = []
+    private var groupOfModule: [String: Int] = [:]
 
-    init(_ checkpoint: Checkpoint, _ results: [ModuleResult], _ compression: ModuleCompression) throws {
+    init(
+        _ checkpoint: Checkpoint, _ plan: CompressionPlan, _ results: [ModuleResult], _ compression: GroupCompression
+    ) throws {
         self.checkpoint = checkpoint
-        self.compression = compression
+        let methods = Set(plan.groups.map(\.method))
+        method = methods.count == 1 ? methods.first ?? "mixed" : "mixed"
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
         modulesOfWeight = Dictionary(grouping: checkpoint.linearModules, by: \.weightName)
+        for (index, group) in plan.groups.enumerated() {
+            let isCompressed = group.modules.contains { compressed[$0.module.name] != nil }
+            groupFiles.append(isCompressed ? try SafetensorsFile(path: compression.dataPath(of: group)) : nil)
+            for planned in group.modules { groupOfModule[planned.module.name] = index }
+        }
         try list()
     }
 
@@ -44,8 +55,8 @@ struct OutputAssembly {
             case .source(let original):
                 try writer.append(try checkpoint.bytes(of: original), to: name)
                 checkpoint.dropPages(of: original)
-            case .module(let module):
-                guard let file = moduleFiles[module] else { preconditionFailure("listed without its file") }
+            case .group(let group):
+                guard let file = groupFiles[group] else { preconditionFailure("listed without its file") }
                 try writer.append(try file.bytes(of: name), to: name)
                 file.dropPages(of: name)
             case .slice(let module):
@@ -64,10 +75,8 @@ struct OutputAssembly {
 
     /// Numbers that are no parameters: positions of pivots, bit maps.
     var indexElements: Int {
-        compressed.values.reduce(0) { total, result in
-            let stored = moduleFiles[result.name]?.tensors.reduce(0) { $0 + $1.elementCount } ?? 0
-            return total + stored - result.parameters
-        }
+        groupFiles.reduce(0) { $0 + ($1?.tensors.reduce(0) { $0 + $1.elementCount } ?? 0) }
+            - compressed.values.reduce(0) { $0 + $1.parameters }
     }
 
     // MARK: Tensors
@@ -92,17 +101,17 @@ struct OutputAssembly {
     }
 
     private mutating func list(_ module: LinearModule) throws {
-        guard compressed[module.name] != nil else {
+        guard let result = compressed[module.name], let group = groupOfModule[module.name] else {
             let declaration = TensorDeclaration(
                 name: "\(module.name).weight", dtype: module.dtype, shape: [module.outFeatures, module.inFeatures])
             tensors.append((declaration, .slice(module)))
             return
         }
-        let file = try SafetensorsFile(path: compression.dataPath(of: module.name))
-        moduleFiles[module.name] = file
-        for tensor in file.tensors {
-            tensors.append(
-                (TensorDeclaration(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape), .module(module.name)))
+        for name in result.tensors {
+            guard let tensor = groupFiles[group]?.tensor(named: name) else {
+                throw JobError.badInput("the tensor \(name) of a finished matrix is gone from the journal")
+            }
+            tensors.append((TensorDeclaration(name: name, dtype: tensor.dtype, shape: tensor.shape), .group(group)))
         }
     }
 
@@ -119,7 +128,7 @@ struct OutputAssembly {
         config["auto_map"] = nil
         config["low_rank_base_model_type"] = checkpoint.modelType.map { JSON($0) }
         config["low_rank_format_version"] = 1
-        config["low_rank_method"] = JSON(type(of: compression.compressor).method)
+        config["low_rank_method"] = JSON(method)
         config["low_rank_schema"] = JSON(schemas.count == 1 ? schemas.first ?? "mixed" : "mixed")
         var modules = JSONObject()
         for module in checkpoint.linearModules {

@@ -12,10 +12,10 @@ public struct PlannedCompression: Sendable {
     /// Room for the finished modules and the output beside each other; without known ranks, for the dense sizes.
     var neededBytes: Int {
         get throws {
-            let output = try plan.sizes == nil ? checkpoint.byteCount : OutputInventory(checkpoint).fileBytes(of: plan)
+            let output = try plan.isKnownFromShapes ? OutputInventory(checkpoint).fileBytes(of: plan) : checkpoint.byteCount
             let modules = plan.modules.reduce(0) { total, planned in
-                let bytes = planned.member.factorType.bytes
-                return total + (planned.size.map { $0.parameters * bytes } ?? planned.module.parameters * bytes)
+                let dense = planned.module.parameters * planned.member.factorType.bytes
+                return total + (planned.size.map { size in size.keptDense == nil ? size.bytes : 0 } ?? dense)
             }
             return output + modules
         }
@@ -62,7 +62,7 @@ public struct PlannedCompression: Sendable {
 
     /// Totals of the plan; nil where ranks depend on the weights.
     public func totals() throws -> (selected: Int, selectedDense: Int, parameters: Int, fileBytes: Int)? {
-        guard plan.sizes != nil else { return nil }
+        guard plan.isKnownFromShapes else { return nil }
         let inventory = try OutputInventory(checkpoint)
         return (
             inventory.parameters(ofSelected: plan), plan.modules.reduce(0) { $0 + $1.module.parameters },

@@ -8,17 +8,9 @@ struct CompressCommand: Command {
     static let checkpoint = Argument(.folder("CKPT"), help: "Hugging Face folder, or one safetensors file")
     static let output = RequiredOption("output", letter: "o", .folder("OUT"), help: "Folder to write")
 
-    static let method = Setting(
-        "method", .word(["svd"], placeholder: "NAME"), default: "svd", help: "How to compress: svd")
-    static let accuracy = Exclusion("accuracy", [exact, fast])
-    static let exact = Flag("exact", help: "Decompose by the slower route that is accurate at any condition")
-    static let fast = Flag("fast", help: "Decompose by randomised iteration; reports its excess error")
-
     static let factorType = Setting(
         "factor-dtype", .word(["keep", "f32", "f16", "bf16"]), default: "keep",
         help: "Type of the factors; keep is that of each weight")
-    static let rankMultiple = Setting(
-        "rank-multiple", .integer("N", from: 1, to: 4096), default: 1, help: "Make ranks multiples of N")
     static let shardSize = Setting(
         "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
         help: "Largest weight file, such as 2GB or 512MiB")
@@ -40,9 +32,9 @@ struct CompressCommand: Command {
             OptionSection("Output", [output, factorType, shardSize]),
             OptionSection("How much", TargetOptions.all),
             OptionSection("What", SelectionOptions.all),
-            OptionSection("How", [method, rankMultiple, exact, fast]),
+            OptionSection("How", MethodOptions.common + MethodOptions.special),
             OptionSection("Running", [dryRun, resume, noMapping]),
-        ], exclusions: [TargetOptions.exclusion, accuracy],
+        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy],
         examples: [
             Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
             Example("lowrank compress model -o small --target-size 4.5GB", "Fit the weights into 4.5 GB"),
@@ -57,9 +49,8 @@ struct CompressCommand: Command {
         var request = CompressionRequest(
             checkpoint: arguments[Self.checkpoint], output: arguments[Self.output],
             target: try TargetOptions.target(arguments), selection: SelectionOptions.selection(arguments),
-            accuracy: arguments[Self.exact] ? .exact : arguments[Self.fast] ? .fast : .automatic)
+            method: arguments[MethodOptions.method], settings: MethodOptions.settings(arguments))
         request.factorType = Self.type(named: arguments[Self.factorType])
-        request.rankMultiple = arguments[Self.rankMultiple]
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]
@@ -70,7 +61,11 @@ struct CompressCommand: Command {
     func run(_ context: RunContext) throws -> ExitCode {
         var request = request
         request.force = context.force
-        request.seed = context.seed
+        request.settings.seed = context.seed
+        if case .randomized(let oversampling, let iterations, _) = request.settings.route {
+            request.settings.route = .randomized(
+                oversampling: oversampling, powerIterations: iterations, seed: context.seed)
+        }
         request.commandLine = context.commandLine
         let job = CompressJob(request)
         if isDryRun {

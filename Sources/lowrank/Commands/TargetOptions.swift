@@ -21,9 +21,9 @@ enum TargetOptions {
         "max-error", .number("F", from: open, to: .exclusive(1)), help: "Relative error of every matrix is at most F")
 
     static let all: [any OptionDeclaration] = [keep, remove, rank, parameters, bytes, energy, maximumError]
-    static let exclusion = Exclusion("target", required: true, all)
+    static let exclusion = Exclusion("target", all)
 
-    /// - Throws: `JobError.usage` if there is no target; parsing has refused two.
+    /// - Throws: `JobError.usage` if there is no target, not even among the options of the method; parsing has refused two.
     static func target(_ arguments: ParsedArguments) throws -> Target {
         if let fraction = arguments[keep] { return .keep(fraction) }
         if let fraction = arguments[remove] {
@@ -35,6 +35,10 @@ enum TargetOptions {
         if let count = arguments[bytes] { return .bytes(count) }
         if let share = arguments[energy] { return .energy(share) }
         if let bound = arguments[maximumError] { return .error(bound) }
+        let method = arguments[MethodOptions.method]
+        let given = MethodOptions.settings(arguments).values
+        let sizes = MethodRegistry.sizeOptions(of: method)
+        if sizes.contains(where: { given[$0] != nil }) { return .options }
         throw JobError.usage("no target is given; give one of \(all.map(\.specification.spelling).joined(separator: ", "))")
     }
 }

@@ -1,0 +1,39 @@
+import CommandLineKit
+import CompressionCore
+import Jobs
+import LinearAlgebra
+
+/// How a method works: what all of them know, and the options of single ones.
+///
+/// Values of the latter are text here; each method reads and checks its own.
+enum MethodOptions {
+    static let method = Setting(
+        "method", .word(MethodRegistry.methods, placeholder: "NAME"), default: "svd",
+        help: "How to compress: " + MethodRegistry.methods.joined(separator: ", "))
+    static let storage = Setting(
+        "storage", .word(MethodSettings.Storage.allCases.map(\.rawValue), placeholder: "FORM"), default: "factors",
+        help: "factors, or pivot: without the redundant numbers of factors, at equal size a higher rank")
+    static let rankMultiple = Setting(
+        "rank-multiple", .integer("N", from: 1, to: 4096), default: 1, help: "Make ranks multiples of N")
+    static let exact = Flag("exact", help: "Decompose by the slower route that is accurate at any condition")
+    static let fast = Flag("fast", help: "Decompose by randomised iteration; reports its excess error")
+    static let accuracy = Exclusion("accuracy", [exact, fast])
+
+    /// Options that belong to one method.
+    static let special: [Option<String>] = []
+
+    static let common: [any OptionDeclaration] = [method, storage, rankMultiple, exact, fast]
+
+    /// The settings of the method, without the seed, which is global.
+    static func settings(_ arguments: ParsedArguments) -> MethodSettings {
+        var settings = MethodSettings()
+        settings.storage = MethodSettings.Storage(rawValue: arguments[storage]) ?? .factors
+        settings.rankMultiple = arguments[rankMultiple]
+        if arguments[exact] { settings.route = .direct }
+        if arguments[fast] { settings.route = .randomized() }
+        for option in special {
+            if let value = arguments[option] { settings.values[option.specification.name] = value }
+        }
+        return settings
+    }
+}
