@@ -35,7 +35,9 @@ enum Program {
             program: ProgramIdentity.name,
             settings: GlobalOptions.terminalSettings(words: words, environment: environment))
         do {
-            return try run(words, terminal)
+            let code = try run(words, terminal)
+            if let failure = terminal.outputFailure { throw failure }
+            return code
         } catch {
             terminal.end()
             let failure = Failure(explaining: error)

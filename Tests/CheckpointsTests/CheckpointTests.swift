@@ -125,6 +125,32 @@ struct CheckpointTests {
         #expect(try Checkpoint(path: folder.path).warnings == [.missingTensor(gone)])
     }
 
+    @Test("a stack of experts that is stored slice by slice is not missing")
+    func findsCompressedStacks() throws {
+        let folder = try TemporaryFolder()
+        var tensors = FamilyExample.mixtral.filter { !$0.0.contains(".experts.") }
+        var modules = JSONObject()
+        for layer in 0..<2 {
+            for (stack, out, inner) in [("gate_up_proj", 48, 16), ("down_proj", 16, 24)] {
+                let name = "model.layers.\(layer).mlp.experts.\(stack)"
+                // The first slice was no smaller as factors, the others were.
+                tensors.append(("\(name).0.weight", [out, inner]))
+                for expert in 1..<4 {
+                    tensors.append(("\(name).\(expert).BLinear.weight", [2, inner]))
+                    tensors.append(("\(name).\(expert).ALinear.weight", [out, 2]))
+                    modules["\(name).\(expert)"] = ["schema": "ABLinear", "rank": 2]
+                }
+            }
+        }
+        try folder.writeTensors(tensors.map { (name: $0, shape: $1) })
+        var config = FamilyExample.config("mixtral")
+        config["low_rank_format_version"] = 1
+        config["low_rank_base_model_type"] = "mixtral"
+        config["low_rank_modules"] = .object(modules)
+        try folder.writeConfig(config)
+        #expect(try Checkpoint(path: folder.path).warnings.isEmpty)
+    }
+
     @Test("a wrong total_size is a warning", arguments: [JSON(5), JSON("many"), JSON(1536.0)])
     func warnsOfTotalSize(size: JSON) throws {
         let folder = try TemporaryFolder()

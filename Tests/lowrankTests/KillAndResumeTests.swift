@@ -32,10 +32,11 @@ struct KillAndResumeTests {
         }
     }
 
-    @Test func anInterruptedRunSaysHowToGoOn() throws {
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func anInterruptedRunSaysHowToGoOn(signal: Int32) throws {
         let run = try ProgramRun.start(words("out", []))
         Thread.sleep(forTimeInterval: 0.1)
-        kill(run.processIdentifier, SIGINT)
+        kill(run.processIdentifier, signal)
         run.waitUntilExit()
         // A quick machine may be done before the signal.
         guard run.terminationStatus != 0 else { return }

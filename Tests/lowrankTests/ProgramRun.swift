@@ -52,7 +52,7 @@ struct ProgramRun: Equatable {
     }
 
     /// Where the build put the program: beside the bundle of the tests.
-    private static var buildFolder: URL {
+    static var buildFolder: URL {
         #if os(macOS)
         Bundle(for: Marker.self).bundleURL.deletingLastPathComponent()
         #else

@@ -80,6 +80,61 @@ struct RefusalTests {
             says: [name, "model.safetensors", "output 3, input 5"])
     }
 
+    /// A weight that is not selected is copied with a warning that names it.
+    @Test func aNumberThatIsNoneInACopiedTensorIsToldOf() throws {
+        let model = try folder.copyOfFixture()
+        let path = model + "/model.safetensors"
+        let file = try SafetensorsFile(path: path)
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        for (name, element) in [("model.norm.weight", 7), ("model.layers.3.self_attn.q_proj.weight", 130)] {
+            let start = try #require(file.tensor(named: name)).byteRange.lowerBound + element * 2
+            (bytes[start], bytes[start + 1]) = (0x80, 0x7F)
+        }
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let run = try ProgramRun.of(
+            ["compress", model, "-o", folder.at("out"), "--keep", "0.5", "-q", "--exclude", "q_proj"])
+        #expect(run.code == 0)
+        #expect(run.errors.contains(#"warning: tensor "model.norm.weight" has inf at element 7;"#), "\(run.errors)")
+        #expect(run.errors.contains(#"tensor "model.layers.3.self_attn.q_proj.weight" has inf at element 130;"#))
+        #expect(run.errors.split(separator: "\n").count == 2)
+    }
+
+    @Test func anOutputBelowAFileIsRefused() throws {
+        try Data("x".utf8).write(to: URL(fileURLWithPath: folder.at("file")))
+        for command in [["compress", "--keep", "0.5"], ["reconstruct"]] {
+            try expectRefusal(
+                [command[0], ModelFolder.fixture, "-o", folder.at("file/out")] + command.dropFirst(), code: 2,
+                says: ["file/out", "is not a folder"])
+        }
+    }
+
+    @Test func leftoversOfAnotherCommandAreNotOfferedToResume() throws {
+        let staging = folder.at(".out.lowrank-partial")
+        try FileManager.default.createDirectory(atPath: staging + "/units", withIntermediateDirectories: true)
+        for file in ["journal.json", "units/a.unit.json"] {
+            try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(staging)/\(file)"))
+        }
+        try expectRefusal(
+            ["reconstruct", ModelFolder.fixture, "-o", folder.at("out")], code: 2,
+            says: ["of another command", "--force discards it"])
+        let run = try ProgramRun.of(["reconstruct", ModelFolder.fixture, "-o", folder.at("out")])
+        #expect(!run.errors.contains("--resume"))
+    }
+
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "needs /dev/full"))
+    func aResultThatCannotBeWrittenIsAnError() throws {
+        let program = ProgramRun.buildFolder.appendingPathComponent("lowrank").path
+        for words in ["inspect '\(ModelFolder.fixture)' --json", "help", "--version"] {
+            let run = try ProgramRun.of(
+                ["-c", "'\(program)' \(words) >/dev/full"], program: URL(fileURLWithPath: "/bin/sh"))
+            #expect(run.code == 5, "\(words)")
+            #expect(run.errors.contains("standard output cannot be written: No space left on device"))
+        }
+        let gone = try ProgramRun.of(
+            ["-c", "'\(program)' help | true"], program: URL(fileURLWithPath: "/bin/sh"))
+        #expect(gone.code == 0 && gone.errors.isEmpty)
+    }
+
     @Test func missingShardsAndTensorsAreNamed() throws {
         let run = try ProgramRun.of(
             ["compress", ModelFolder.fixture, "-o", folder.at("sharded"), "--keep", "0.6", "--max-shard-size", "400KB"])

@@ -66,8 +66,41 @@ struct RunCommandTests {
     @Test func aPerplexityAboveTheLimitEndsWithOne() throws {
         let folder = Self.fixture("tiny-gpt2")
         let words = ["eval", folder, "--text", folder + "/heldout.txt", "--samples", "2", "--quiet"]
-        #expect(try ProgramRun.of(words + ["--fail-if-perplexity-above", "2"]).code == 1)
-        #expect(try ProgramRun.of(words + ["--fail-if-perplexity-above", "200"]).code == 0)
+        let above = try ProgramRun.of(words + ["--fail-if-perplexity-above", "2"])
+        #expect(above.code == 1 && above.output.contains("perplexity"))
+        #expect(above.errors.hasPrefix("lowrank: warning: perplexity ") && above.errors.contains(" is above 2, the limit"))
+        let below = try ProgramRun.of(words + ["--fail-if-perplexity-above", "200"])
+        #expect(below.code == 0 && below.errors.isEmpty)
+    }
+
+    @Test(arguments: [
+        ["--fail-if-perplexity-above", "2"], ["--context", "8"], ["--samples", "1"], ["--documents", "x"],
+        ["--reference", "x"], ["--logits", "x"],
+    ])
+    func optionsAboutTextNeedText(option: [String]) throws {
+        let run = try ProgramRun.of(["eval", Self.fixture("tiny-gpt2"), "--choices", "x.jsonl"] + option)
+        #expect(run.code == 2 && run.errors.contains("\(option[0]) is about text"))
+    }
+
+    /// Huge numbers of the type in one tensor, whose sums leave the range where it is used, or infinity.
+    @Test(arguments: [
+        ("model.layers.2.mlp.down_proj.weight", 0x7F, "layer 2"), ("model.norm.weight", 0x7F, "the head"),
+        ("model.embed_tokens.weight", 0x80, "the embedding"),
+    ])
+    func numbersThatLeaveTheRangeAreAnErrorThatNamesThePlace(tensor: String, low: UInt8, place: String) throws {
+        let folder = try ModelFolder(), model = try folder.copyOfFixture()
+        let path = model + "/model.safetensors"
+        let range = try #require(try SafetensorsFile(path: path).tensor(named: tensor)).byteRange
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        for index in stride(from: range.lowerBound, to: range.upperBound, by: 2) {
+            (bytes[index], bytes[index + 1]) = (low, 0x7F)
+        }
+        try bytes.write(to: URL(fileURLWithPath: path))
+        for words in [["eval", model, "--text", model + "/heldout.txt"], ["generate", model, "--prompt", "Salu"]] {
+            let run = try ProgramRun.of(words + ["--quiet"])
+            #expect(run.code == 4 && run.output.isEmpty, "\(run)")
+            #expect(run.errors.contains("\(place) gives numbers that are not finite"), "\(run.errors)")
+        }
     }
 
     @Test(arguments: ["tiny-llama", "tiny-gpt2"])

@@ -36,7 +36,8 @@ struct MissingTensors {
         }
         let hasOtherForm = others.contains {
             let name = name(of: $0, layer: layer)
-            return isThere(name) || given.contains(UTF8Key(name))
+            // A stack of which slices are compressed is stored slice by slice.
+            return isThere(name) || given.contains(UTF8Key(name)) || isThere("\(name).0")
         }
         if hasOtherForm { return [] }
         return (0..<experts).flatMap { expert in

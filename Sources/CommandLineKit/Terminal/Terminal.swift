@@ -68,6 +68,13 @@ public final class Terminal: ProgressReporter {
         print(try settings.usesJSON ? json() : text())
     }
 
+    /// What ends the program if a result could not be written; nil where all of it was.
+    public var outputFailure: Failure? {
+        output.failure.map { code in
+            Failure(.inputOutput, "standard output cannot be written: \(String(cString: strerror(code)))")
+        }
+    }
+
     /// The one message of a run that failed.
     public func report(_ failure: Failure) {
         show(failure.sentence, label: "error", color: "31")

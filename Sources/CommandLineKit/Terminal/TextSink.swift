@@ -12,11 +12,19 @@ public protocol TextSink: Sendable {
     /// Width of the terminal in characters.
     var columns: Int { get }
     func write(_ text: String)
+    /// Why text was lost, as an `errno`; nil where none was, or where the reader has gone away.
+    var failure: Int32? { get }
 }
 
 /// Standard output or standard error.
-public struct StandardStream: TextSink {
+public final class StandardStream: TextSink {
     private let descriptor: Int32
+    /// Of the first call that failed.
+    private let firstFailure = Mutex<Int32?>(nil)
+
+    private init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
 
     public static let output = StandardStream(descriptor: 1)
     public static let error = StandardStream(descriptor: 2)
@@ -29,6 +37,8 @@ public struct StandardStream: TextSink {
         return Int(size.ws_col)
     }
 
+    public var failure: Int32? { firstFailure.withLock { $0 } }
+
     /// Writes all of the text. A reader that has gone away is no error: the rest is dropped.
     public func write(_ text: String) {
         var text = text
@@ -39,6 +49,8 @@ public struct StandardStream: TextSink {
                 if written > 0 {
                     rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
                 } else if errno != EINTR {
+                    let code = errno
+                    if code != EPIPE { firstFailure.withLock { $0 = $0 ?? code } }
                     return
                 }
             }
@@ -55,11 +67,14 @@ private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count
 public final class TextCapture: TextSink {
     public let isTerminal: Bool
     public let columns: Int
+    public let failure: Int32?
     private let content = Mutex("")
 
-    public init(isTerminal: Bool = false, columns: Int = 80) {
+    /// - Parameter failure: what the sink claims to have failed with.
+    public init(isTerminal: Bool = false, columns: Int = 80, failure: Int32? = nil) {
         self.isTerminal = isTerminal
         self.columns = columns
+        self.failure = failure
     }
 
     public var text: String { content.withLock { $0 } }

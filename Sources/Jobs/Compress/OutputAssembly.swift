@@ -1,6 +1,8 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
+import Kernels
+import MatrixCore
 import Planning
 import Safetensors
 
@@ -53,14 +55,18 @@ struct OutputAssembly {
             defer { progress.advance(by: 1, name) }
             switch origins[name] {
             case .source(let original):
-                try writer.append(try checkpoint.bytes(of: original), to: name)
+                let bytes = try checkpoint.bytes(of: original)
+                try writer.append(bytes, to: name)
+                warnOfNonFinite(numbers(of: original, bytes), original, progress)
                 checkpoint.dropPages(of: original)
             case .group(let group):
                 guard let file = groupFiles[group] else { preconditionFailure("listed without its file") }
                 try writer.append(try file.bytes(of: name), to: name)
                 file.dropPages(of: name)
             case .slice(let module):
-                try writer.append(try checkpoint.operand(of: module), to: name)
+                let weight = try checkpoint.operand(of: module)
+                try writer.append(weight, to: name)
+                warnOfNonFinite(weight, name, progress)
             case nil:
                 preconditionFailure("a tensor that was not declared")
             }
@@ -71,6 +77,23 @@ struct OutputAssembly {
             try StagedFile.write(try OpenFile.contents(of: checkpoint.path + "/" + file), as: file, in: folder)
         }
         return writer
+    }
+
+    /// nil for types that are not computed with.
+    private func numbers(of name: String, _ bytes: TensorBytes) -> MatrixOperand? {
+        guard let tensor = checkpoint.tensor(named: name), let type = tensor.dtype.elementType else { return nil }
+        return MatrixOperand(
+            base: bytes.base, type: type, rows: 1, columns: tensor.elementCount, rowStride: tensor.elementCount,
+            owner: bytes.owner)
+    }
+
+    /// Looks at numbers that were just copied, and so are in the cache. What is not selected is not this job's to judge,
+    /// but a model with NaN in it will not run.
+    private func warnOfNonFinite(_ numbers: MatrixOperand?, _ name: String, _ progress: any ProgressReporter) {
+        guard let numbers, let place = firstNonFinite(numbers) else { return }
+        let number = numbers[place.row, place.column], position = place.row * numbers.columns + place.column
+        progress.log(
+            .warning, "tensor \"\(name)\" has \(number) at element \(position); it is not selected and copied as it is")
     }
 
     /// Numbers that are no parameters: positions of pivots, bit maps.

@@ -44,8 +44,14 @@ struct EvalCommand: Command {
         if source == nil && arguments[Self.choices] == nil {
             throw JobError.usage("give --text, --tokens or --choices")
         }
-        if source == nil && (arguments[Self.reference] ?? arguments[Self.logits]) != nil {
-            throw JobError.usage("--reference and --logits are about text; give --text or --tokens")
+        let aboutText: [(String, Bool)] = [
+            ("--reference", arguments[Self.reference] != nil), ("--logits", arguments[Self.logits] != nil),
+            ("--fail-if-perplexity-above", arguments[Self.failAbove] != nil),
+            ("--documents", arguments[TextOptions.documents] != nil),
+            ("--context", arguments[TextOptions.context] != nil), ("--samples", arguments[TextOptions.samples] != nil),
+        ]
+        if source == nil, let option = aboutText.first(where: \.1)?.0 {
+            throw JobError.usage("\(option) is about text; give --text or --tokens")
         }
         var job = EvalJob(
             checkpoint: arguments[Self.checkpoint], source: source, choicesFile: arguments[Self.choices],
@@ -58,8 +64,16 @@ struct EvalCommand: Command {
 
     func run(_ context: RunContext) throws -> ExitCode {
         let result = try job.run(progress: context.terminal, interruption: context.interruption)
+        let perplexity = result.text?.perplexity?.perplexity
+        if limit != nil && perplexity == nil {
+            throw JobError.usage("--fail-if-perplexity-above: an encoder predicts no next token and has no perplexity")
+        }
         context.terminal.publish(text: { result.report }, json: { result.json.text(pretty: false) })
-        guard let limit, let perplexity = result.text?.perplexity else { return .done }
-        return perplexity.perplexity > limit ? .conditionNotMet : .done
+        guard let limit, let perplexity, perplexity > limit else { return .done }
+        context.terminal.log(
+            .warning,
+            "perplexity \(Quantity.significant(perplexity, 6)) is above \(Quantity.significant(limit, 6)), the limit of "
+                + "--fail-if-perplexity-above")
+        return .conditionNotMet
     }
 }

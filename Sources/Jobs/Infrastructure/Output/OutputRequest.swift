@@ -56,6 +56,7 @@ public struct OutputRequest: Sendable {
         do {
             return try OutputPath(path)
         } catch {
+            if error.code == ENOTDIR { throw JobError.outputBelowAFile(path) }
             // A link to nothing, or in a circle.
             guard error.code == ENOENT || error.code == ELOOP else { throw error }
             throw kind == .folder ? JobError.outputIsNotAFolder(path) : JobError.outputIsNotAFile(path)

@@ -95,7 +95,8 @@ public struct StagedOutput: Sendable {
             } else if request.force {
                 unitsAtStart = 0
             } else {
-                throw JobError.leftovers(folder: place.staging, units: unitsAtStart)
+                throw JobError.leftovers(
+                    folder: place.staging, units: unitsAtStart, canResume: fingerprint != nil)
             }
         } else {
             unitsAtStart = 0

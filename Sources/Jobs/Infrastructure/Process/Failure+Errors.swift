@@ -43,9 +43,10 @@ extension Failure {
         }
     }
 
-    /// A file that is not there is a wrong input; anything else that the system refuses is the machine's.
+    /// A file to read that is not there is a wrong input; anything else that the system refuses is the machine's.
     private init(_ error: FileError) {
-        self = Failure(error.isMissingFile ? .badInput : .inputOutput, "\(error)", file: error.path)
+        let isInput = [.open, .read, .map, .list].contains(error.operation)
+        self = Failure(isInput && error.isMissingFile ? .badInput : .inputOutput, "\(error)", file: error.path)
     }
 
     private init(_ error: JSONError) {

@@ -14,8 +14,10 @@ public enum JobError: Error, Equatable, Sendable {
     case outputTouchesInput(output: String, input: String, relation: PathRelation)
     /// Another run writes the same output; `holder` is its process, where known.
     case outputLocked(String, holder: Int?)
-    /// An earlier run left finished work, and nothing says what to do with it.
-    case leftovers(folder: String, units: Int)
+    /// An earlier run left finished work, and nothing says what to do with it. `canResume` is whether this job could.
+    case leftovers(folder: String, units: Int, canResume: Bool)
+    /// Something above the output is not a folder.
+    case outputBelowAFile(String)
     /// The run to continue is not the same run; each difference is a sentence.
     case journalMismatch(folder: String, differences: [String])
 
@@ -45,7 +47,7 @@ extension JobError: FailureConvertible {
     public var failure: Failure {
         switch self {
         case .outputExists, .outputIsNotAFolder, .outputIsNotAFile, .outputTouchesInput, .outputLocked, .leftovers,
-            .journalMismatch:
+            .journalMismatch, .outputBelowAFile:
             outputFailure
         case .notEnoughSpace(let folder, let needed, let available):
             Failure(
@@ -83,11 +85,15 @@ extension JobError: FailureConvertible {
             Failure(
                 .usage, "another run\(holder.map { " (process \($0))" } ?? "") is writing \(path); wait for its end",
                 file: path)
-        case .leftovers(let folder, let units):
+        case .leftovers(let folder, let units, let canResume):
             Failure(
                 .usage,
-                "an interrupted run left \(units) finished unit\(units == 1 ? "" : "s") in \(folder); "
-                    + "--resume continues it, --force discards it", file: folder)
+                "an interrupted run\(canResume ? "" : " of another command") left \(units) finished "
+                    + "unit\(units == 1 ? "" : "s") in \(folder); "
+                    + (canResume ? "--resume continues it" : "give another output") + ", --force discards it",
+                file: folder)
+        case .outputBelowAFile(let path):
+            Failure(.usage, "\(path) cannot be written: a part of its path is not a folder", file: path)
         case .journalMismatch(let folder, let differences):
             Failure(
                 .usage,
