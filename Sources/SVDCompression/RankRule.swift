@@ -1,8 +1,9 @@
 import CompressionCore
 
-/// Which rank a budget gives a matrix (m × n), for plain factors.
+/// Which rank a budget gives a matrix (m × n).
 ///
-/// - `keep ρ`: ⌊ρ·m·n/(m + n)⌋, the largest rank whose r(m + n) numbers are within ρ of the dense ones; at least 1.
+/// - `keep ρ`: the largest rank whose numbers are within ρ of the dense ones, at least 1. Factors have r(m + n) of them,
+///   so r = ⌊ρ·m·n/(m + n)⌋; pivot storage has r(m + n − r), so r = ⌊½(m + n − √((m + n)² − 4ρ·m·n))⌋.
 /// - `rank R`: R.
 /// - `energy F`: the smallest rank with Σ_{i≤r} σ_i² ≥ F · Σσ².
 /// - `error F`: the smallest rank with √(Σ_{i>r} σ_i² / Σσ²) ≤ F.
@@ -12,18 +13,32 @@ import CompressionCore
 struct RankRule {
     var rows: Int
     var columns: Int
+    var storage = MethodSettings.Storage.factors
     var multiple = 1
+
+    /// Numbers stored at a rank.
+    func numbers(_ rank: Int) -> Int {
+        switch storage {
+        case .factors: rank * (rows + columns)
+        case .pivot: rank * (rows + columns - rank)
+        }
+    }
+
+    /// Whether a rank is fewer numbers than the matrix; the position of a pivot counts as
+    /// two numbers, which is its size in the smallest type.
+    func saves(_ rank: Int) -> Bool {
+        switch storage {
+        case .factors: numbers(rank) < rows * columns
+        case .pivot: rank < min(rows, columns) && numbers(rank) + 2 * rank < rows * columns
+        }
+    }
 
     /// The rank that a size allows; nil where the budget is an accuracy.
     func rank(for budget: Budget) -> Int? {
         switch budget {
-        case .keep(let fraction):
-            let cost = Double(rows + columns)
-            return lowered(max(1, Int((fraction * Double(rows) * Double(columns) / cost).rounded(.down))))
-        case .rank(let rank):
-            return lowered(rank)
-        case .energy, .error, .options:
-            return nil
+        case .keep(let fraction): lowered(max(1, largestRank(within: fraction * Double(rows) * Double(columns))))
+        case .rank(let rank): lowered(rank)
+        case .energy, .error, .options: nil
         }
     }
 
@@ -39,8 +54,19 @@ struct RankRule {
         }
     }
 
-    /// Whether factors of this rank are fewer numbers than the matrix.
-    func saves(_ rank: Int) -> Bool { rank * (rows + columns) < rows * columns }
+    private func largestRank(within numbers: Double) -> Int {
+        let sides = Double(rows + columns)
+        switch storage {
+        case .factors:
+            return Int((numbers / sides).rounded(.down))
+        case .pivot:
+            // Beyond the smaller side more rank is fewer numbers, which means nothing.
+            let root = max(0, sides * sides - 4 * numbers).squareRoot()
+            var rank = min(Int(((sides - root) / 2).rounded(.down)) + 1, min(rows, columns))
+            while rank > 0, Double(self.numbers(rank)) > numbers { rank -= 1 }
+            return rank
+        }
+    }
 
     private func smallestRank(leaving share: Double, of spectrum: [Double]) -> Int {
         // From the smallest value up, so that small squares are not lost in a large sum.

@@ -1,5 +1,4 @@
 import CompressionCore
-import Kernels
 import LinearAlgebra
 import MatrixCore
 import Safetensors
@@ -11,8 +10,11 @@ import Safetensors
 ///     U S Vᵀ = SVD(L_oᵀ T L_i),   W' = L_o⁻ᵀ U_r U_rᵀ L_oᵀ T
 ///
 /// The projection form needs no inverse of the input metric, so it cannot fail on a singular Gram matrix; it equals
-/// L_o⁻ᵀ U_r S_r V_rᵀ L_i⁻¹ wherever that exists. With both metrics the identity this is the plain truncated SVD. Each
-/// component is split evenly between the factors, √σ on both sides in the plain case, so that both round equally well.
+/// L_o⁻ᵀ U_r S_r V_rᵀ L_i⁻¹ wherever that exists. With both metrics the identity this is the plain truncated SVD.
+///
+/// Stored as two factors, each component split evenly between them so that both round equally well; or as pivot rows and
+/// coefficients (`PivotForm`), which at equal size have a higher rank. Where rounding costs pivot storage more than the
+/// rank gains, the matrix is stored as the factors that the same budget allows.
 ///
 /// - Cost: that of `TruncatedSVD` of an m × n matrix; with a Gram matrix also a product of m·n² operations.
 /// - Source: SVD-LLM (arXiv 2403.07378, §3) states the input-metric optimum through L⁻¹; the projection form is that of
@@ -21,18 +23,23 @@ public struct SVDCompressor: Compressor {
     public static let method = "svd"
 
     public var route: TruncatedSVD.Route
+    public var storage: MethodSettings.Storage
     /// Ranks are multiples of this where the budget allows one.
     public var rankMultiple: Int
 
-    public init(route: TruncatedSVD.Route = .automatic, rankMultiple: Int = 1) {
+    public init(
+        route: TruncatedSVD.Route = .automatic, storage: MethodSettings.Storage = .factors, rankMultiple: Int = 1
+    ) {
         self.route = route
+        self.storage = storage
         self.rankMultiple = rankMultiple
     }
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
-        guard settings.storage == .factors else { throw .badOption(name: "storage", reason: "svd stores factors") }
-        self.init(route: settings.route, rankMultiple: settings.rankMultiple)
+        self.init(route: settings.route, storage: settings.storage, rankMultiple: settings.rankMultiple)
     }
+
+    // MARK: Sizes
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
         if budget == .options, let member = group.first {
@@ -44,10 +51,69 @@ public struct SVDCompressor: Compressor {
             guard let rank = rule.rank(for: budget) else { return nil }
             sizes.append(
                 rule.saves(rank)
-                    ? Self.planned(member, rank) : PlannedSize(dense: member, because: Self.reason(member, rank)))
+                    ? planned(member, rank, budget) : PlannedSize(dense: member, because: Self.reason(rule, rank)))
         }
         return sizes
     }
+
+    private func planned(_ member: GroupMember, _ rank: Int, _ budget: Budget) -> PlannedSize {
+        let dtype = TensorDType(member.factorType), rule = rule(for: member)
+        func factors(_ rank: Int) -> [PlannedTensor] {
+            [
+                PlannedTensor("BLinear.weight", dtype, [rank, member.inFeatures]),
+                PlannedTensor("ALinear.weight", dtype, [member.outFeatures, rank]),
+            ]
+        }
+        let entry: JSONObject = ["rank": JSON(rank)]
+        switch storage {
+        case .factors:
+            return PlannedSize(
+                schema: FactorOperator.schema, entry: entry, macs: rule.numbers(rank), tensors: factors(rank))
+        case .pivot:
+            return PlannedSize(
+                schema: PivotOperator.schema, entry: entry, macs: rule.numbers(rank),
+                tensors: [
+                    PlannedTensor("pivot.weight", dtype, [rank, member.inFeatures]),
+                    PlannedTensor("rest.weight", dtype, [member.outFeatures - rank, rank]),
+                    PlannedTensor("pivot.index", .i32, [rank], isIndex: true),
+                ], alternative: factorRanks(for: budget, pivotRank: rank, member).map { factors($0.stored) })
+        }
+    }
+
+    private func rule(for member: GroupMember) -> RankRule {
+        RankRule(rows: member.outFeatures, columns: member.inFeatures, storage: storage, multiple: rankMultiple)
+    }
+
+    /// The ranks of the factors that pivot storage is held against, and of those stored if they win; nil where factors
+    /// would be no smaller than the matrix.
+    ///
+    /// For a size, what factors of that size have; for a rank, factors of as many numbers; for an accuracy, as many
+    /// numbers for the comparison and the same rank for the result.
+    private func factorRanks(
+        for budget: Budget, pivotRank: Int, _ member: GroupMember
+    ) -> (compared: Int, stored: Int)? {
+        var rule = rule(for: member)
+        let equalNumbers = max(1, rule.numbers(pivotRank) / (member.outFeatures + member.inFeatures))
+        rule.storage = .factors
+        let ranks: (compared: Int, stored: Int)
+        switch budget {
+        case .keep: ranks = (rule.rank(for: budget) ?? 1, rule.rank(for: budget) ?? 1)
+        case .rank: ranks = (equalNumbers, equalNumbers)
+        case .energy, .error, .options: ranks = (equalNumbers, pivotRank)
+        }
+        return rule.saves(ranks.stored) && ranks.stored <= pivotRank ? ranks : nil
+    }
+
+    private static func reason(_ rule: RankRule, _ rank: Int) -> String {
+        guard rank < min(rule.rows, rule.columns) else {
+            return "rank \(rank) is not below the smaller side of \(rule.rows) × \(rule.columns)"
+        }
+        let parts = rule.storage == .factors ? "factors" : "pivot rows and coefficients"
+        return "\(parts) of rank \(rank) would store \(rule.numbers(rank)) numbers, the matrix has "
+            + "\(rule.rows * rule.columns)"
+    }
+
+    // MARK: Compressing
 
     public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
         try group.map { try compress($0, budget: budget) }
@@ -76,63 +142,37 @@ public struct SVDCompressor: Compressor {
     private static let roundingMargin = 1.05
 
     private func truncate(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
-        let member = task.member
-        let rule = rule(for: member)
-        if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(member, rank)) }
+        let rule = rule(for: task.member)
+        if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(rule, rank)) }
         let problem = WhitenedProblem(task.objective)
         var chosen = 1
-        let result = try TruncatedSVD(route: route).decompose(problem.matrix, rule: rule, budget: budget, &chosen)
-        guard rule.saves(chosen) else { return .dense(Self.reason(member, chosen)) }
-        let factors = problem.factors(of: result)
-        let compressed = FactorOperator(
-            a: MatrixOperand(factors.a), b: MatrixOperand(factors.b), storedAs: member.factorType)
-        var evidence = CompressionEvidence(solver: result.evidence.solver.rawValue)
-        evidence.energyKept = Self.energyKept(result)
-        evidence.shift = problem.shift
-        evidence.roundingError = Self.roundingError(factors, storedAs: compressed, target: task.objective.target)
-        if result.evidence.solver == .randomized {
-            evidence.details["excess_error"] = JSON(result.evidence.excessEstimate)
+        let svd = try TruncatedSVD(route: route).decompose(problem.matrix, rule: rule, budget: budget, &chosen)
+        guard rule.saves(chosen) else { return .dense(Self.reason(rule, chosen)) }
+        let forms = TruncatedForms(task: task, problem: problem, svd: svd)
+        switch storage {
+        case .factors:
+            let (form, evidence) = forms.factors(rank: chosen)
+            return .compressed(form, evidence)
+        case .pivot:
+            return try pivotOrFactors(forms, budget: budget, rank: chosen)
         }
-        return .compressed(compressed, evidence)
     }
 
-    private func rule(for member: GroupMember) -> RankRule {
-        RankRule(rows: member.outFeatures, columns: member.inFeatures, multiple: rankMultiple)
-    }
-
-    private static func planned(_ member: GroupMember, _ rank: Int) -> PlannedSize {
-        let dtype = TensorDType(member.factorType)
-        return PlannedSize(
-            schema: FactorOperator.schema, entry: ["rank": JSON(rank)],
-            macs: rank * (member.outFeatures + member.inFeatures),
-            tensors: [
-                PlannedTensor("BLinear.weight", dtype, [rank, member.inFeatures]),
-                PlannedTensor("ALinear.weight", dtype, [member.outFeatures, rank]),
-            ])
-    }
-
-    private static func reason(_ member: GroupMember, _ rank: Int) -> String {
-        let factors = rank * (member.outFeatures + member.inFeatures)
-        return "factors of rank \(rank) would store \(factors) numbers, the matrix has \(member.parameters)"
-    }
-
-    private static func energyKept(_ result: SVDResult) -> Double {
-        let norm = result.evidence.norm
-        guard norm > 0 else { return 1 }
-        let lost = result.evidence.truncationError / norm
-        return 1 - lost * lost
-    }
-
-    /// ‖A'B' − AB‖_F / ‖T‖_F for the factors as stored against those computed.
-    private static func roundingError(
-        _ factors: (a: Matrix, b: Matrix), storedAs compressed: FactorOperator, target: MatrixOperand
-    ) -> Double {
-        let norm = sumOfSquares(target)
-        guard norm > 0 else { return 0 }
-        let computed = FactorOperator(a: MatrixOperand(factors.a), b: MatrixOperand(factors.b), storedAs: .float32)
-        let difference = sumOfSquaredDifferences(
-            MatrixOperand(computed.reconstruct()), MatrixOperand(compressed.reconstruct()))
-        return (difference / norm).squareRoot()
+    /// Pivot storage, or factors where rounding makes these better.
+    ///
+    /// Both are compared as written. An accuracy is asked of the numbers, so there the comparison is with factors of as
+    /// many numbers, and the factors that are taken have the rank that the accuracy needs.
+    private func pivotOrFactors(_ forms: TruncatedForms, budget: Budget, rank: Int) throws -> CompressionOutcome {
+        let (pivot, pivotEvidence) = try forms.pivot(rank: rank)
+        guard let ranks = factorRanks(for: budget, pivotRank: rank, forms.task.member) else {
+            return .compressed(pivot, pivotEvidence)
+        }
+        let pivotError = forms.error(of: pivot)
+        var (factors, evidence) = forms.factors(rank: ranks.compared)
+        if pivotError <= forms.error(of: factors) { return .compressed(pivot, pivotEvidence) }
+        if ranks.stored != ranks.compared { (factors, evidence) = forms.factors(rank: ranks.stored) }
+        evidence.details["pivot_storage_error"] = JSON(pivotError)
+        return .compressed(factors, evidence)
     }
 }
 

@@ -24,24 +24,29 @@ struct WhitenedProblem {
         }
     }
 
-    /// A (m × r) and B (r × n) of the optimum, every component split evenly between them.
-    func factors(of svd: SVDResult) -> (a: Matrix, b: Matrix) {
-        var a = svd.u
-        var b: Matrix
-        if objective.isPlain {
-            b = Matrix(svd.v.view.transposed)
-            scaleRows(of: &b) { svd.singularValues[$0] }
-        } else {
-            // B = Uᵀ L_oᵀ T, A = L_o⁻ᵀ U.
-            let projected = objective.outputs.weighted(objective.target.transposed).transposed
-            b = Matrix(uninitializedRows: svd.rank, columns: projected.columns)
-            var product = Matrix64(uninitializedRows: svd.rank, columns: projected.columns)
-            multiply(MatrixOperand(svd.u).transposed, projected, into: product.mutableView())
-            convert(MatrixOperand(product), into: MutableMatrixOperand(b.mutableView()))
-            a = objective.outputs.unweighted(svd.u)
-        }
+    /// A (m × r) and B (r × n) of the optimum of a rank, every component split evenly between them.
+    func factors(of svd: SVDResult, rank: Int) -> (a: Matrix, b: Matrix) {
+        var (a, b) = basis(of: svd, rank: rank)
         balance(&a, &b)
         return (a, b)
+    }
+
+    /// A (m × r) and B (r × n) of the optimum of a rank, all of the scale in B: in the plain case A has orthonormal
+    /// columns.
+    func basis(of svd: SVDResult, rank: Int) -> (a: Matrix, b: Matrix) {
+        let u = Matrix(svd.u.view.columns(0..<rank))
+        if objective.isPlain {
+            var b = Matrix(svd.v.view.columns(0..<rank).transposed)
+            scaleRows(of: &b) { svd.singularValues[$0] }
+            return (u, b)
+        }
+        // B = Uᵀ L_oᵀ T, A = L_o⁻ᵀ U.
+        let projected = objective.outputs.weighted(objective.target.transposed).transposed
+        var b = Matrix(uninitializedRows: rank, columns: projected.columns)
+        var product = Matrix64(uninitializedRows: rank, columns: projected.columns)
+        multiply(MatrixOperand(u).transposed, projected, into: product.mutableView())
+        convert(MatrixOperand(product), into: MutableMatrixOperand(b.mutableView()))
+        return (objective.outputs.unweighted(u), b)
     }
 
     /// Gives the columns of A and the rows of B the same norms, without changing the product.

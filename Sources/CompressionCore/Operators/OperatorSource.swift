@@ -57,6 +57,30 @@ public struct OperatorSource {
         return values
     }
 
+    /// Ascending positions below a limit, stored as I32.
+    public func ascendingPositions(
+        _ name: String, count: Int, below limit: Int
+    ) throws(OperatorError) -> [Int32] {
+        let fullName = "\(module).\(name)"
+        let tensor = try tensor(name)
+        guard tensor.dtype == .i32 else {
+            throw .wrongType(fullName, expected: "I32", found: tensor.dtype.rawValue)
+        }
+        guard tensor.shape == [count] else {
+            throw .wrongShape(fullName, expected: "[\(count)]", found: tensor.shape)
+        }
+        let positions = tensor.array(of: Int32.self)
+        for (place, position) in positions.enumerated() {
+            guard position >= 0, position < limit else {
+                throw .badIndex(fullName, "position \(position) is not below \(limit)")
+            }
+            guard place == 0 || position > positions[place - 1] else {
+                throw .badIndex(fullName, "position \(position) does not follow \(positions[place - 1])")
+            }
+        }
+        return positions
+    }
+
     /// One of some words of the entry.
     public func word(_ key: String) throws(OperatorError) -> String {
         guard let value = entry[key]?.string else { throw .badEntry(module: module, key: key, expected: "a word") }

@@ -7,7 +7,7 @@ public enum MethodRegistry {
     static let compressors: [any Compressor.Type] = [SVDCompressor.self]
 
     /// Every schema that can be read back.
-    public static let library = OperatorLibrary([DenseOperator.self, FactorOperator.self])
+    public static let library = OperatorLibrary([DenseOperator.self, FactorOperator.self, PivotOperator.self])
 
     /// The names that `--method` takes.
     public static let methods = compressors.map { $0.method }
