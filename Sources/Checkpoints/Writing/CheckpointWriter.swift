@@ -7,7 +7,7 @@ import Safetensors
 /// Tensors are declared first, in the order in which they are dealt out to shards, and then written in any order and in
 /// pieces. One shard is `model.safetensors`; several are `model-00001-of-0000n.safetensors` with their index. A shard is
 /// finished, and its file closed, as soon as its last tensor is complete, and only one that has begun is open. Memory
-/// does not grow with the model. The folder itself must exist.
+/// does not grow with the model. The folder itself must exist; forcing it to the disk is left to the caller.
 ///
 /// ```swift
 /// let writer = try CheckpointWriter(folder: out, config: config, tensors: declarations, maximumShardBytes: 5_000_000_000)
@@ -88,9 +88,11 @@ public final class CheckpointWriter {
         }
         do {
             if shards.count > 1 {
-                try AtomicFile.write(index.text(pretty: true), to: folder + "/" + ShardIndex.fileName)
+                try AtomicFile.write(
+                    index.text(pretty: true), to: folder + "/" + ShardIndex.fileName, durability: .deferred)
             }
-            try AtomicFile.write(config.text(pretty: true), to: folder + "/" + Checkpoint.configName)
+            try AtomicFile.write(
+                config.text(pretty: true), to: folder + "/" + Checkpoint.configName, durability: .deferred)
         } catch {
             throw .file(error)
         }
@@ -119,7 +121,7 @@ public final class CheckpointWriter {
             throw .duplicateTensor(tensor: shards[shard].first?.name ?? "")
         }
         do {
-            let writer = try SafetensorsWriter(path: path, tensors: shards[shard])
+            let writer = try SafetensorsWriter(path: path, tensors: shards[shard], durability: .deferred)
             writers[shard] = writer
             return writer
         } catch {

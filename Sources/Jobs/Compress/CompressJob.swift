@@ -9,17 +9,20 @@ import Safetensors
 ///
 /// 1. Everything that can be wrong is checked: the output, patterns, the target, the space on the disk.
 /// 2. Matrix by matrix: read, decompose, round, measure, write to the journal. A run that is stopped, or killed, goes
-///    on behind its last finished matrix with `resume`, and ends with the same bytes.
+///    on behind its last written matrix with `resume`, and ends with the same bytes.
 /// 3. The output is put together beside its name and appears by one rename.
 ///
 /// Memory is bounded by the largest matrix and its decomposition, not by the model.
 public struct CompressJob: Sendable {
     public var request: CompressionRequest
+    public var unitSize: UnitSize
 
-    public init(_ request: CompressionRequest) {
+    public init(_ request: CompressionRequest, unitSize: UnitSize = .usual) {
         self.request = request
+        self.unitSize = unitSize
     }
 
+    @discardableResult
     public func run(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> CompressionReport {
@@ -34,10 +37,10 @@ public struct CompressJob: Sendable {
             instructionSet: InstructionSet.active.rawValue)
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
-            let compression = GroupCompression(checkpoint: prepared.checkpoint, journal: staged.journal)
-            let results = try compress(prepared, compression, progress, interruption)
+            let finished = try FinishedGroups(staged.journal, unitSize)
+            let results = try compress(prepared, finished, progress, interruption)
             try interruption.check()
-            let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, compression)
+            let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
             let written = try assembly.write(
                 to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
             let report = try CompressionReport(
@@ -74,26 +77,42 @@ public struct CompressJob: Sendable {
     }
 
     private func compress(
-        _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
+        _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
+        _ interruption: Interruption
+    ) throws -> [ModuleResult] {
+        do {
+            let results = try compressGroups(prepared, finished, progress, interruption)
+            try finished.flush()
+            return results
+        } catch {
+            // The error is on its way; what is finished is kept where that is still possible.
+            try? finished.flush()
+            throw error
+        }
+    }
+
+    private func compressGroups(
+        _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws -> [ModuleResult] {
         let groups = prepared.plan.groups
-        let finished = try groups.map(compression.finished)
+        let compression = GroupCompression(checkpoint: prepared.checkpoint, finished: finished)
+        let earlier = try groups.map(finished.results)
         progress.begin(
             ProgressStage(
                 "compress", total: prepared.plan.modules.count, unit: .items("matrices"),
-                alreadyDone: finished.reduce(0) { $0 + ($1?.count ?? 0) }))
+                alreadyDone: earlier.reduce(0) { $0 + ($1?.count ?? 0) }))
         var results: [ModuleResult] = []
         for (index, group) in groups.enumerated() {
             try interruption.check()
             if index + 1 < groups.count {
                 for planned in groups[index + 1].modules { prepared.checkpoint.prefetch(planned.module) }
             }
-            let found = try finished[index] ?? compression.run(group)
+            let found = try earlier[index] ?? compression.run(group)
             for (planned, result) in zip(group.modules, found) {
                 progress.log(.detail, ModuleLine(result, of: planned.module).text)
             }
-            if finished[index] == nil { progress.advance(by: found.count, group.name) }
+            if earlier[index] == nil { progress.advance(by: found.count, group.name) }
             results += found
         }
         progress.end()

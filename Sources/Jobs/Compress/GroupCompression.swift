@@ -6,13 +6,11 @@ import MatrixCore
 import Planning
 import Safetensors
 
-/// Compresses one group of matrices of a checkpoint and leaves the result in the journal.
-///
-/// The tensors of the group are a safetensors file of their own until the output is put together; the record beside it
-/// has the report. Both are there or neither is, so a killed run continues behind the last one.
+/// Compresses one group of matrices of a checkpoint and hands the result to the journal, where it stays until the output
+/// is put together.
 struct GroupCompression {
     let checkpoint: Checkpoint
-    let journal: Journal
+    let finished: FinishedGroups
 
     /// - Returns: a result for each module of the group, in order.
     func run(_ group: PlannedGroup) throws -> [ModuleResult] {
@@ -39,24 +37,10 @@ struct GroupCompression {
                 results.append(report.compressed(compressed, evidence, relativeError: error, alreadyStored: &shared))
             }
         }
-        try write(group, outcomes)
+        try finished.add(group, results, tensors: tensors(of: group, outcomes))
         for planned in group.modules { checkpoint.dropPages(of: planned.module) }
-        try journal.finish(group.name, record: ["modules": .array(results.map(\.record))])
         return results
     }
-
-    /// What an earlier run found; nil if it did not get that far.
-    func finished(_ group: PlannedGroup) throws -> [ModuleResult]? {
-        guard let record = try journal.record(of: group.name) else { return nil }
-        let results = record["modules"]?.array?.compactMap(ModuleResult.init) ?? []
-        guard results.map(\.name) == group.modules.map(\.module.name) else {
-            throw JobError.badInput("the record of \(group.name) in the journal cannot be read")
-        }
-        return results
-    }
-
-    /// Where the tensors of a finished group are.
-    func dataPath(of group: PlannedGroup) -> String { journal.dataPath(of: group.name, ".safetensors") }
 
     // MARK: Reading
 
@@ -77,7 +61,7 @@ struct GroupCompression {
         try Failure.naming(file: checkpoint.file(of: module.weightName), tensor: module.weightName, body)
     }
 
-    // MARK: Writing
+    // MARK: Results
 
     /// A factor that leaves the range of its type is an error and never an infinity on the disk.
     private func validate(_ compressed: any LinearOperator, _ module: LinearModule) throws {
@@ -90,7 +74,10 @@ struct GroupCompression {
         }
     }
 
-    private func write(_ group: PlannedGroup, _ outcomes: [CompressionOutcome]) throws {
+    /// The tensors of all modules, those they share once.
+    private func tensors(
+        of group: PlannedGroup, _ outcomes: [CompressionOutcome]
+    ) -> [(name: String, tensor: StoredTensor)] {
         var names: Set<String> = []
         var tensors: [(name: String, tensor: StoredTensor)] = []
         for (planned, outcome) in zip(group.modules, outcomes) {
@@ -100,13 +87,6 @@ struct GroupCompression {
                 if names.insert(name).inserted { tensors.append((name, tensor.tensor)) }
             }
         }
-        guard !tensors.isEmpty else { return }
-        let writer = try SafetensorsWriter(
-            path: dataPath(of: group),
-            tensors: tensors.map { TensorDeclaration(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) })
-        for tensor in tensors {
-            try tensor.tensor.withUnsafeBytes { try writer.append($0, to: tensor.name) }
-        }
-        try writer.finish()
+        return tensors
     }
 }

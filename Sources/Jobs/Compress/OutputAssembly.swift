@@ -28,7 +28,7 @@ struct OutputAssembly {
     private var groupOfModule: [String: Int] = [:]
 
     init(
-        _ checkpoint: Checkpoint, _ plan: CompressionPlan, _ results: [ModuleResult], _ compression: GroupCompression
+        _ checkpoint: Checkpoint, _ plan: CompressionPlan, _ results: [ModuleResult], _ finished: FinishedGroups
     ) throws {
         self.checkpoint = checkpoint
         let methods = Set(plan.groups.map(\.method))
@@ -36,8 +36,7 @@ struct OutputAssembly {
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
         modulesOfWeight = Dictionary(grouping: checkpoint.linearModules, by: \.weightName)
         for (index, group) in plan.groups.enumerated() {
-            let isCompressed = group.modules.contains { compressed[$0.module.name] != nil }
-            groupFiles.append(isCompressed ? try SafetensorsFile(path: compression.dataPath(of: group)) : nil)
+            groupFiles.append(try finished.file(of: group))
             for planned in group.modules { groupOfModule[planned.module.name] = index }
         }
         try list()
@@ -98,8 +97,11 @@ struct OutputAssembly {
 
     /// Numbers that are no parameters: positions of pivots, bit maps.
     var indexElements: Int {
-        groupFiles.reduce(0) { $0 + ($1?.tensors.reduce(0) { $0 + $1.elementCount } ?? 0) }
-            - compressed.values.reduce(0) { $0 + $1.parameters }
+        let stored = tensors.reduce(0) { total, tensor in
+            guard case .group = tensor.origin else { return total }
+            return total + tensor.declaration.shape.reduce(1, *)
+        }
+        return stored - compressed.values.reduce(0) { $0 + $1.parameters }
     }
 
     // MARK: Tensors

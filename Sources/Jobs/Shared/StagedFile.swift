@@ -2,7 +2,7 @@ import Foundation
 import MatrixCore
 import Safetensors
 
-/// Files of an output beside its weights.
+/// Files of an output beside its weights; the output is forced to the disk as a whole when it is done.
 enum StagedFile {
     /// Writes a file below a folder, making the folders between them.
     static func write(_ bytes: AlignedBuffer<UInt8>, as name: String, in folder: String) throws {
@@ -13,6 +13,7 @@ enum StagedFile {
         } catch {
             throw FileError(.create, parent, code: errno)
         }
-        try AtomicFile.write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count), to: path)
+        try AtomicFile.write(
+            UnsafeRawBufferPointer(start: bytes.base, count: bytes.count), to: path, durability: .deferred)
     }
 }

@@ -6,13 +6,23 @@ import Foundation
 /// had the name before is there, whole, until that moment. A file that is not finished is removed with the last
 /// reference. Parts may be written in any order, from one thread.
 public final class AtomicFile {
+    /// When the content is forced to the disk.
+    public enum Durability: Sendable {
+        /// Before the file gets its name.
+        case immediate
+        /// By the caller, together with other files: until then a loss of power may lose it, under its name too.
+        case deferred
+    }
+
     public let path: String
+    private let durability: Durability
     private let temporaryPath: String
     private var descriptor: Int32
 
     /// - Throws: `FileError` where the file cannot be created.
-    public init(path: String) throws(FileError) {
+    public init(path: String, durability: Durability = .immediate) throws(FileError) {
         self.path = path
+        self.durability = durability
         temporaryPath = path + ".partial"
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw FileError(.create, path, code: errno) }
@@ -25,16 +35,20 @@ public final class AtomicFile {
     }
 
     /// Writes a whole file.
-    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
-        let file = try AtomicFile(path: path)
+    public static func write(
+        _ bytes: UnsafeRawBufferPointer, to path: String, durability: Durability = .immediate
+    ) throws(FileError) {
+        let file = try AtomicFile(path: path, durability: durability)
         try file.write(bytes, at: 0)
         try file.finish()
     }
 
-    public static func write(_ text: String, to path: String) throws(FileError) {
+    public static func write(
+        _ text: String, to path: String, durability: Durability = .immediate
+    ) throws(FileError) {
         let bytes = Array(text.utf8)
         try bytes.withUnsafeBufferPointer { (bytes) throws(FileError) in
-            try write(UnsafeRawBufferPointer(bytes), to: path)
+            try write(UnsafeRawBufferPointer(bytes), to: path, durability: durability)
         }
     }
 
@@ -43,15 +57,15 @@ public final class AtomicFile {
         try writeAll(bytes, to: descriptor, at: offset, path: path)
     }
 
-    /// Forces everything to the disk and gives the file its name.
+    /// Forces everything to the disk, unless that is deferred, and gives the file its name.
     public func finish() throws(FileError) {
-        guard synchronise(descriptor) == 0 else { throw FileError(.sync, path, code: errno) }
+        if durability == .immediate, synchronise(descriptor) != 0 { throw FileError(.sync, path, code: errno) }
         // The descriptor is gone even where closing reports an error.
         let closed = close(descriptor)
         descriptor = -1
         guard closed == 0 else { throw failure(.write) }
         guard rename(temporaryPath, path) == 0 else { throw failure(.rename) }
-        try synchroniseFolder(of: path)
+        if durability == .immediate { try synchroniseFolder(of: path) }
     }
 
     /// The error of the last call, after the temporary file is removed.

@@ -45,10 +45,13 @@ public final class SafetensorsWriter {
 
     /// Creates the file and writes its header.
     ///
-    /// - Parameter metadata: pairs that follow `"format": "pt"` in the header, in the order of their keys.
+    /// - Parameters:
+    ///   - metadata: pairs that follow `"format": "pt"` in the header, in the order of their keys.
+    ///   - durability: when the file is forced to the disk.
     /// - Throws: `.duplicateTensor`, `.reservedName`, `.sizeOverflow`, `.partialByte`, `.headerTooLong` or `.file`.
     public init(
-        path: String, tensors: [TensorDeclaration], metadata: [String: String] = [:]
+        path: String, tensors: [TensorDeclaration], metadata: [String: String] = [:],
+        durability: AtomicFile.Durability = .immediate
     ) throws(SafetensorsError) {
         let plan = try Self.plan(tensors, metadata: metadata, path: path)
         self.path = path
@@ -57,7 +60,7 @@ public final class SafetensorsWriter {
         written = [Int](repeating: 0, count: plan.layout.count)
         positions = Dictionary(uniqueKeysWithValues: plan.layout.enumerated().map { (UTF8Key($1.name), $0) })
         do {
-            file = try AtomicFile(path: path)
+            file = try AtomicFile(path: path, durability: durability)
             try plan.header.withUnsafeBufferPointer { [file] (bytes) throws(FileError) in
                 try file.write(UnsafeRawBufferPointer(bytes), at: 0)
             }
@@ -111,7 +114,8 @@ public final class SafetensorsWriter {
         zip(layout, written).allSatisfy { $0.byteCount == $1 }
     }
 
-    /// Checks that every byte has been written, forces the file to the disk and gives it its name.
+    /// Checks that every byte has been written, forces the file to the disk, unless that is deferred,
+    /// and gives it its name.
     public func finish() throws(SafetensorsError) {
         for (tensor, written) in zip(layout, written) where written < tensor.byteCount {
             throw SafetensorsError(file: path, tensor: tensor.name, .unwritten(bytes: tensor.byteCount - written))

@@ -36,6 +36,13 @@ public struct Journal: Sendable {
         return try JSON.parse(file: recordPath(unit))
     }
 
+    /// The records of all finished units, in the order of their names.
+    /// - Throws: `FileError` or `JSONError` where one cannot be read.
+    public func records() throws -> [JSON] {
+        try FileSystem.names(in: folder).filter { $0.hasSuffix(Self.recordSuffix) }
+            .map { try JSON.parse(file: "\(folder)/\($0)") }
+    }
+
     /// Marks a unit as finished. Its data must be complete on the disk.
     /// - Parameter record: What a later run needs beside the data: errors, seconds, evidence.
     public func finish(_ unit: String, record: JSON) throws(FileError) {
