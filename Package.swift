@@ -87,7 +87,7 @@ let package = Package(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "Models", "Planning",
+                "SVDCompression", "MixTCompression", "Models", "Planning",
             ]
         ),
         tests(

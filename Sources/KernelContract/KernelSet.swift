@@ -51,11 +51,16 @@ public struct KernelSet: Sendable {
     public var float64: Arithmetic
     public var streams: StreamKernels
     public var reflectors: ReflectorKernels
+    public var sparseRows: Kernel<SparseRows>
 
-    public init(float32: Arithmetic, float64: Arithmetic, streams: StreamKernels, reflectors: ReflectorKernels) {
+    public init(
+        float32: Arithmetic, float64: Arithmetic, streams: StreamKernels, reflectors: ReflectorKernels,
+        sparseRows: Kernel<SparseRows>
+    ) {
         self.float32 = float32
         self.float64 = float64
         self.streams = streams
         self.reflectors = reflectors
+        self.sparseRows = sparseRows
     }
 }

@@ -22,5 +22,6 @@ public func kernelSet() -> KernelSet {
             read: readMemory),
         reflectors: ReflectorKernels(
             chase: chaseStep, applyBlock: applyStaggeredReflectors, factorStrip: factorPanelStrip,
-            updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct))
+            updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct),
+        sparseRows: sparseRows)
 }

@@ -14,6 +14,7 @@ import Safetensors
 public struct MixTCompressor: Compressor {
     public static let method = "mixt"
     public static let optionNames = ["mixt-base", "mixt-branches", "mixt-padding"]
+    public static let sizeOptionNames = ["mixt-branches"]
 
     /// d.
     public var base: Int

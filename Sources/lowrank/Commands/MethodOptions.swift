@@ -20,7 +20,11 @@ enum MethodOptions {
     static let accuracy = Exclusion("accuracy", [exact, fast])
 
     /// Options that belong to one method.
-    static let special: [Option<String>] = []
+    static let special = [
+        Option("mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
+        Option("mixt-base", .text("D"), help: "Each branch is a window of all but N-1 bonds of dimension D; 2 by default"),
+        Option("mixt-padding", .text("FORM"), help: "multiple (default): pad sides to multiples of D^N; power: to powers"),
+    ]
 
     static let common: [any OptionDeclaration] = [method, storage, rankMultiple, exact, fast]
 
