@@ -69,6 +69,8 @@ let package = Package(
         tests("Checkpoints", ["MatrixCore", "Safetensors"]),
 
         // Floor 4
+        library("Statistics", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+        tests("Statistics", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
         library("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         tests("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
@@ -76,9 +78,10 @@ let package = Package(
         tests("MixTCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
         // Floor 5
-        library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints"]),
+        library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Statistics"]),
         tests(
-            "Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints"], files: ["Resources"]),
+            "Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Statistics"],
+            files: ["Resources"]),
         library("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
         tests("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
 
@@ -87,14 +90,14 @@ let package = Package(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "MixTCompression", "Models", "Planning",
+                "SVDCompression", "MixTCompression", "Statistics", "Models", "Planning",
             ]
         ),
         tests(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "Planning",
+                "Statistics", "Models", "Planning",
             ]
         ),
 
@@ -103,7 +106,7 @@ let package = Package(
             name: "lowrank",
             dependencies: [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "Models", "Planning", "Jobs",
+                "Statistics", "Models", "Planning", "Jobs",
             ]
         ),
         .testTarget(name: "lowrankTests", dependencies: ["lowrank", "Safetensors", "MatrixCore"]),

@@ -44,7 +44,7 @@ extension Model {
 
     // MARK: Steps
 
-    private func run(_ block: Block, _ x: MutableMatrixView<Float>, _ rotary: RotaryEmbedding?, _ state: SequenceState) {
+    func run(_ block: Block, _ x: MutableMatrixView<Float>, _ rotary: RotaryEmbedding?, _ state: SequenceState) {
         let normalised = state.workspace.matrix(.normalised, rows: x.rows, columns: x.columns)
         let fed = state.workspace.matrix(.fedForward, rows: x.rows, columns: x.columns)
         switch description.residual {
@@ -81,7 +81,7 @@ extension Model {
         }
     }
 
-    private func embed(_ tokens: [Int32], _ state: SequenceState) throws(ModelError) -> MutableMatrixView<Float> {
+    func embed(_ tokens: [Int32], _ state: SequenceState) throws(ModelError) -> MutableMatrixView<Float> {
         let vocabulary = embedding.tokens.rows
         if let place = tokens.firstIndex(where: { $0 < 0 || Int($0) >= vocabulary }) {
             throw .tokenOutOfRange(
@@ -108,7 +108,7 @@ extension Model {
         convert(table.rows(row..<row + 1), into: MutableMatrixOperand(target))
     }
 
-    private func checkFinite(_ x: MutableMatrixView<Float>, _ place: String) throws(ModelError) {
+    func checkFinite(_ x: MutableMatrixView<Float>, _ place: String) throws(ModelError) {
         if firstNonFinite(MatrixOperand(x.readable)) != nil { throw .nonFinite(place: place) }
     }
 }

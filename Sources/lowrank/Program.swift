@@ -9,6 +9,9 @@ enum Program {
     static var commands: [any Command.Type] {
         [
             InspectCommand.self,
+            CalibrateCommand.self,
+            StatsShowCommand.self,
+            StatsMergeCommand.self,
             CompressCommand.self,
             VerifyCommand.self,
             ReconstructCommand.self,

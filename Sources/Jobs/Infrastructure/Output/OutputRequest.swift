@@ -17,6 +17,8 @@ public struct OutputRequest: Sendable {
     public var force: Bool
     /// What an interrupted run left is continued.
     public var resume: Bool
+    /// The job adds to an output file that exists, and so may replace it.
+    public var updates = false
 
     public init(_ path: String, kind: Kind = .folder, inputs: [String], force: Bool = false, resume: Bool = false) {
         self.path = path
@@ -45,7 +47,7 @@ public struct OutputRequest: Sendable {
         case (.folder, .folder):
             if !force, try !FileSystem.names(in: output.resolved).isEmpty { throw JobError.outputExists(path) }
         case (.folder, _): throw JobError.outputIsNotAFolder(path)
-        case (.file, .file): if !force { throw JobError.outputExists(path) }
+        case (.file, .file): if !force && !updates { throw JobError.outputExists(path) }
         case (.file, _): throw JobError.outputIsNotAFile(path)
         }
         return output

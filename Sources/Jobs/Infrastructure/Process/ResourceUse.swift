@@ -4,6 +4,7 @@ import Glibc
 import Darwin
 #endif
 import CommandLineKit
+import Foundation
 
 /// What the process has used, for reports.
 public enum ResourceUse {
@@ -18,6 +19,14 @@ public enum ResourceUse {
         guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
         #endif
         return Int(usage.ru_maxrss) * unit
+    }
+
+    /// The memory of the machine, or of the container that the process runs in where that is less.
+    public static var physicalBytes: Int {
+        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        let limit = try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8)
+        let container = limit.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        return min(machine, container ?? machine)
     }
 }
 

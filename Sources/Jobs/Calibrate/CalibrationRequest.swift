@@ -1,0 +1,38 @@
+import Models
+import Statistics
+
+/// Everything a calibration is asked to do, before the checkpoint is opened.
+public struct CalibrationRequest: Sendable {
+    public var checkpoint: String
+    public var source: SequenceSource
+    /// The statistics file to write.
+    public var output: String
+    /// In which type moments are stored; nil for that of the file added to, or f64.
+    public var precision: StatisticsHeader.Precision?
+    /// Adds to the output where it exists.
+    public var appends = false
+    /// Memory for moments; nil for half of what the machine has.
+    public var memoryBytes: Int?
+    public var force = false
+    public var resume = false
+
+    public init(checkpoint: String, source: SequenceSource, output: String) {
+        self.checkpoint = checkpoint
+        self.source = source
+        self.output = output
+    }
+
+    /// What decides the bytes of the output beside its inputs, by name, for the journal.
+    func options(precision: StatisticsHeader.Precision, memoryBytes: Int) -> [String: String] {
+        let documents: String =
+            switch source.division {
+            case .windows: "none"
+            case .documents(let separator): separator
+            }
+        return [
+            "precision": precision.rawValue, "append": "\(appends)", "memory": "\(memoryBytes)",
+            "context": source.context.map(String.init) ?? "auto", "documents": documents, "bos": source.bos.rawValue,
+            "samples": source.samples.map(String.init) ?? "all",
+        ]
+    }
+}
