@@ -16,7 +16,8 @@ final class TinyMixture {
         let tensors = Self.tensors
         let writer = try CheckpointWriter(
             folder: folder.path, config: Self.config,
-            tensors: tensors.map { TensorDeclaration(name: $0.name, dtype: .f32, shape: $0.shape) })
+            tensors: tensors.map { TensorDeclaration(name: $0.name, dtype: .f32, shape: $0.shape) },
+            maximumShardBytes: 1_000_000)
         for (index, tensor) in tensors.enumerated() {
             let random = CounterRandom(seed: UInt64(index))
             let isNorm = tensor.shape.count == 1
