@@ -84,9 +84,9 @@ struct CalibrateCommandTests {
             if !FileManager.default.fileExists(atPath: folder.at(output)) {
                 let resumed = try ProgramRun.of(words(output, ["--samples", "12", "--resume"]))
                 #expect(resumed.code == 0, "\(resumed.errors)")
+                #expect(try folder.names.allSatisfy { !$0.hasPrefix(".\(output).") })
             }
             #expect(try content(output) == content("whole"))
         }
-        #expect(try folder.names.allSatisfy { !$0.hasPrefix(".") })
     }
 }
