@@ -7,7 +7,7 @@ import Safetensors
 ///
 /// Storage is r(m + n) numbers and as many multiply-adds per token: y = A (B x). The tensor names and shapes are those of
 /// the low-rank checkpoints that others have published, `BLinear` first, so their loaders read ours.
-public struct FactorOperator: LinearOperator {
+public struct FactorOperator: FactoredOperator {
     public static let schema = "ABLinear"
     public static let biasName = "ALinear.bias"
 
@@ -41,6 +41,7 @@ public struct FactorOperator: LinearOperator {
         self.right = right
     }
 
+    public var factors: Factors { Factors(left: left, right: right) }
     public var rank: Int { right.rows }
     public var outFeatures: Int { left.rows }
     public var inFeatures: Int { right.columns }

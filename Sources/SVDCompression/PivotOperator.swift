@@ -10,7 +10,7 @@ import Safetensors
 /// are computed once and all other outputs follow from them.
 ///
 /// Source: PIFA (Zhao et al., ICML 2025), Section 3.
-public struct PivotOperator: LinearOperator {
+public struct PivotOperator: FactoredOperator {
     public static let schema = "PivotLinear"
 
     /// W'_pivot (r × n).
@@ -52,6 +52,19 @@ public struct PivotOperator: LinearOperator {
         let count = rank + coefficients.rows
         let pivots = try source.ascendingPositions("pivot.index", count: rank, below: count)
         rows = Self.order(pivots: pivots, count: count)
+    }
+
+    /// C and the identity, each row where it belongs in W', and the pivot rows.
+    public var factors: Factors {
+        var left = Matrix(rows: outFeatures, columns: rank)
+        let target = left.mutableView()
+        for pivot in 0..<rank { target[Int(rows[pivot]), pivot] = 1 }
+        for (position, row) in rows.dropFirst(rank).enumerated() {
+            convert(
+                coefficients.rows(position..<position + 1),
+                into: MutableMatrixOperand(target.rows(Int(row)..<Int(row) + 1)))
+        }
+        return Factors(left: MatrixOperand(left), right: pivotRows)
     }
 
     public var rank: Int { pivotRows.rows }

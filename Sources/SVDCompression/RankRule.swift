@@ -9,12 +9,14 @@ import CompressionCore
 /// - `error F`: the smallest rank with √(Σ_{i>r} σ_i² / Σσ²) ≤ F.
 ///
 /// Ranks are then made a multiple of `multiple`: downwards where the budget is a size (a rank below the multiple stays
-/// as it is), upwards where it is an accuracy.
+/// as it is), upwards where it is an accuracy. A matrix that is stored as factors has no rank above theirs.
 struct RankRule {
     var rows: Int
     var columns: Int
     var storage = MethodSettings.Storage.factors
     var multiple = 1
+    /// The factors that the matrix is stored as, if it is.
+    var stored: GroupMember.StoredFactors?
 
     /// Numbers stored at a rank.
     func numbers(_ rank: Int) -> Int {
@@ -24,20 +26,21 @@ struct RankRule {
         }
     }
 
-    /// Whether a rank is fewer numbers than the matrix; the position of a pivot counts as
+    /// Whether a rank is fewer numbers than the matrix is stored as; the position of a pivot counts as
     /// two numbers, which is its size in the smallest type.
     func saves(_ rank: Int) -> Bool {
+        let now = stored?.parameters ?? rows * columns
         switch storage {
-        case .factors: numbers(rank) < rows * columns
-        case .pivot: rank < min(rows, columns) && numbers(rank) + 2 * rank < rows * columns
+        case .factors: return numbers(rank) < now
+        case .pivot: return rank < min(rows, columns) && numbers(rank) + 2 * rank < now
         }
     }
 
     /// The rank that a size allows; nil where the budget is an accuracy.
     func rank(for budget: Budget) -> Int? {
         switch budget {
-        case .keep(let fraction): lowered(max(1, largestRank(within: fraction * Double(rows) * Double(columns))))
-        case .rank(let rank): lowered(rank)
+        case .keep(let fraction): capped(lowered(max(1, largestRank(within: fraction * Double(rows) * Double(columns)))))
+        case .rank(let rank): capped(lowered(rank))
         case .energy, .error, .options: nil
         }
     }
@@ -48,9 +51,9 @@ struct RankRule {
         case .keep, .rank, .options:
             return rank(for: budget) ?? 1
         case .energy(let share):
-            return raised(smallestRank(leaving: 1 - share, of: spectrum))
+            return capped(raised(smallestRank(leaving: 1 - share, of: spectrum)))
         case .error(let bound):
-            return raised(smallestRank(leaving: bound * bound, of: spectrum))
+            return capped(raised(smallestRank(leaving: bound * bound, of: spectrum)))
         }
     }
 
@@ -78,6 +81,7 @@ struct RankRule {
         return max(1, tails.firstIndex { $0 <= allowed } ?? spectrum.count)
     }
 
+    private func capped(_ rank: Int) -> Int { min(rank, stored?.rank ?? rank) }
     private func lowered(_ rank: Int) -> Int { max(rank / multiple * multiple, min(rank, multiple)) }
     private func raised(_ rank: Int) -> Int { (rank + multiple - 1) / multiple * multiple }
 }

@@ -16,6 +16,8 @@ import Safetensors
 /// coefficients (`PivotForm`), which at equal size have a higher rank. Where rounding costs pivot storage more than the
 /// rank gains, the matrix is stored as the factors that the same budget allows.
 ///
+/// A matrix that is stored as factors of low rank is truncated further from these (`ProductDecomposition`).
+///
 /// - Cost: that of `TruncatedSVD` of an m × n matrix; with a Gram matrix also a product of m·n² operations.
 /// - Source: SVD-LLM (arXiv 2403.07378, §3) states the input-metric optimum through L⁻¹; the projection form is that of
 ///   SVD-free PCA of the outputs (COALA, arXiv 2507.07580).
@@ -81,7 +83,9 @@ public struct SVDCompressor: Compressor {
     }
 
     private func rule(for member: GroupMember) -> RankRule {
-        RankRule(rows: member.outFeatures, columns: member.inFeatures, storage: storage, multiple: rankMultiple)
+        RankRule(
+            rows: member.outFeatures, columns: member.inFeatures, storage: storage, multiple: rankMultiple,
+            stored: member.stored)
     }
 
     /// The ranks of the factors that pivot storage is held against, and of those stored if they win; nil where factors
@@ -105,6 +109,10 @@ public struct SVDCompressor: Compressor {
     }
 
     private static func reason(_ rule: RankRule, _ rank: Int) -> String {
+        if let stored = rule.stored {
+            return "rank \(rank) would store \(rule.numbers(rank)) numbers, the factors of rank \(stored.rank) that the "
+                + "matrix has are \(stored.parameters)"
+        }
         guard rank < min(rule.rows, rule.columns) else {
             return "rank \(rank) is not below the smaller side of \(rule.rows) × \(rule.columns)"
         }
@@ -146,7 +154,9 @@ public struct SVDCompressor: Compressor {
         if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(rule, rank)) }
         let problem = WhitenedProblem(task.objective)
         var chosen = 1
-        let svd = try TruncatedSVD(route: route).decompose(problem.matrix, rule: rule, budget: budget, &chosen)
+        let svd = try problem.decompose { matrix in
+            try TruncatedSVD(route: route).decompose(matrix, rule: rule, budget: budget, &chosen)
+        }
         guard rule.saves(chosen) else { return .dense(Self.reason(rule, chosen)) }
         let forms = TruncatedForms(task: task, problem: problem, svd: svd)
         switch storage {

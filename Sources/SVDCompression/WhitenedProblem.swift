@@ -7,12 +7,37 @@ import MatrixCore
 struct WhitenedProblem {
     private let objective: Objective
     /// L_oᵀ T L_i (m × n).
-    let matrix: MatrixOperand
+    private let matrix: Whitened
+
+    private enum Whitened {
+        case dense(MatrixOperand)
+        /// Of a rank so low that decomposing the factors is less work.
+        case product(Factors)
+    }
 
     init(_ objective: Objective) {
         self.objective = objective
-        let right = objective.inputs.weighted(objective.target)
-        matrix = objective.outputs.weighted(right.transposed).transposed
+        func weighted(outputs matrix: MatrixOperand) -> MatrixOperand {
+            objective.outputs.weighted(matrix.transposed).transposed
+        }
+        if let factors = objective.factors, 2 * factors.rank <= min(objective.target.rows, objective.target.columns) {
+            matrix = .product(
+                Factors(left: weighted(outputs: factors.left), right: objective.inputs.weighted(factors.right)))
+        } else {
+            matrix = .dense(weighted(outputs: objective.inputs.weighted(objective.target)))
+        }
+    }
+
+    /// The decomposition of L_oᵀ T L_i.
+    /// - Parameter decomposed: decomposes a matrix: this one, or one of the order of its rank.
+    func decompose(_ decomposed: (MatrixOperand) throws -> SVDResult) throws -> SVDResult {
+        switch matrix {
+        case .dense(let matrix):
+            return try decomposed(matrix)
+        case .product(let factors):
+            let product = try ProductDecomposition(factors)
+            return product.expand(try decomposed(MatrixOperand(product.core)))
+        }
     }
 
     /// What was added to the diagonal of the metrics.

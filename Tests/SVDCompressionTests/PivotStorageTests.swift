@@ -135,7 +135,7 @@ import Testing
             target: MatrixOperand(decaying(30, 20)), inputs: .gram(try GramMetric(moment: inputs)),
             outputs: hasOutputMetric ? .gram(try GramMetric(moment: outputs)) : .identity)
         let problem = WhitenedProblem(objective)
-        let svd = try TruncatedSVD(route: .direct).decompose(problem.matrix, rank: 6)
+        let svd = try problem.decompose { try TruncatedSVD(route: .direct).decompose($0, rank: 6) }
         let (a, b) = problem.basis(of: svd, rank: 6)
         let fitted = try PivotForm(a: a, b: b, objective: objective, storedAs: .bfloat16)
         let form = fitted.form

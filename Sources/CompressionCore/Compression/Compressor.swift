@@ -50,18 +50,38 @@ public struct GroupMember: Sendable, Equatable {
     public let factorType: ElementType
     /// How an attention projection divides into heads; nil for others, and where the model does not say.
     public let heads: HeadSplit?
+    /// The factors that W is stored as; nil where it is stored dense.
+    public let stored: StoredFactors?
+
+    /// Thin factors of a matrix.
+    public struct StoredFactors: Sendable, Equatable {
+        public let rank: Int
+        /// Numbers in them.
+        public let parameters: Int
+
+        public init(rank: Int, parameters: Int) {
+            self.rank = rank
+            self.parameters = parameters
+        }
+    }
 
     public init(
-        module: String, outFeatures: Int, inFeatures: Int, factorType: ElementType, heads: HeadSplit? = nil
+        module: String, outFeatures: Int, inFeatures: Int, factorType: ElementType, heads: HeadSplit? = nil,
+        stored: StoredFactors? = nil
     ) {
         self.module = module
         self.outFeatures = outFeatures
         self.inFeatures = inFeatures
         self.factorType = factorType
         self.heads = heads
+        self.stored = stored
     }
 
+    /// Numbers in W.
     public var parameters: Int { outFeatures * inFeatures }
+
+    /// Numbers, and multiply-adds per token, of the form that W is stored in.
+    public var storedParameters: Int { stored?.parameters ?? parameters }
 }
 
 /// A module of a group with its weight.
@@ -102,11 +122,11 @@ public struct PlannedSize: Sendable, Equatable {
         keptDense = nil
     }
 
-    /// A module that stays dense.
+    /// A module that stays as it is: dense, or in the factors it has.
     public init(dense member: GroupMember, because reason: String) {
         schema = nil
         entry = JSONObject()
-        macs = member.parameters
+        macs = member.storedParameters
         tensors = []
         alternative = []
         keptDense = reason

@@ -12,12 +12,24 @@ import MatrixCore
 /// metric of the inputs that the compressed network produces, so a method that accepts an objective gets all of these.
 public struct Objective: Sendable {
     /// T (m × n).
-    public var target: MatrixOperand
+    public var target: MatrixOperand {
+        // Another target is another product, or none.
+        didSet { factors = nil }
+    }
+    /// T as a product of thin factors, where it is known as one.
+    public private(set) var factors: Factors?
     public var inputs: Metric
     public var outputs: Metric
 
-    public init(target: MatrixOperand, inputs: Metric = .identity, outputs: Metric = .identity) {
+    /// - Parameter factors: their product is `target`.
+    public init(
+        target: MatrixOperand, factors: Factors? = nil, inputs: Metric = .identity, outputs: Metric = .identity
+    ) {
+        precondition(
+            factors.map { $0.left.rows == target.rows && $0.right.columns == target.columns } ?? true,
+            "factors of another matrix")
         self.target = target
+        self.factors = factors
         self.inputs = inputs
         self.outputs = outputs
     }

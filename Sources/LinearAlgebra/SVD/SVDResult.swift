@@ -1,3 +1,4 @@
+import Kernels
 import MatrixCore
 
 /// A truncated singular value decomposition A ≈ U · diag(σ₁ … σ_k) · Vᵀ with the evidence of how it was made.
@@ -15,6 +16,20 @@ public struct SVDResult: Sendable {
 
     /// σ_1 … σ_k, those that have vectors.
     public var kept: ArraySlice<Double> { singularValues.prefix(rank) }
+
+    /// The decomposition of P A Qᵀ, for P (p × m) and Q (q × n) with orthonormal columns: the same singular values and
+    /// zeros, P U and Q V.
+    public func expanded(left: Matrix64, right: Matrix64) -> SVDResult {
+        func product(_ basis: Matrix64, _ vectors: Matrix) -> Matrix {
+            var product = Matrix64(uninitializedRows: basis.rows, columns: vectors.columns)
+            multiply(MatrixOperand(basis), MatrixOperand(vectors), into: product.mutableView())
+            return Matrix(rounding: product, columns: vectors.columns)
+        }
+        let zeros = max(0, min(left.rows, right.rows) - singularValues.count)
+        return SVDResult(
+            u: product(left, u), singularValues: singularValues + Array(repeating: 0, count: zeros),
+            v: product(right, v), evidence: evidence)
+    }
 }
 
 /// How a decomposition was computed and how good it is.
