@@ -32,7 +32,7 @@ public struct PlannedGroup: Sendable {
         let members = modules.map { module in
             GroupMember(
                 module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
-                factorType: factorType ?? module.dtype.elementType ?? .float32,
+                factorType: factorType ?? Self.factorType(of: module),
                 heads: checkpoint.dimensions.heads(of: module))
         }
         let sizes = try compressor.size(of: members, budget: budget)
@@ -41,6 +41,15 @@ public struct PlannedGroup: Sendable {
         self.budget = budget
         self.modules = modules.indices.map {
             PlannedModule(module: modules[$0], member: members[$0], size: sizes?[$0])
+        }
+    }
+
+    /// What the factors of a weight are stored in unless the user says otherwise: its own type, and Float for Double,
+    /// because operators compute in Float.
+    private static func factorType(of module: LinearModule) -> ElementType {
+        switch module.dtype.elementType {
+        case nil, .float64: .float32
+        case let type?: type
         }
     }
 
