@@ -15,6 +15,12 @@ public struct CompressionPlan: Sendable {
 
     public var modules: [PlannedModule] { groups.flatMap(\.modules) }
 
+    /// The method of all groups, or "mixed".
+    public var method: String {
+        let methods = Set(groups.map(\.method))
+        return methods.count == 1 ? methods.first ?? "mixed" : "mixed"
+    }
+
     /// Whether shapes alone decide what the output will hold.
     public var isKnownFromShapes: Bool { modules.allSatisfy { $0.size != nil } }
 }
@@ -22,11 +28,13 @@ public struct CompressionPlan: Sendable {
 /// Matrices that are compressed together, by which method and within which budget.
 public struct PlannedGroup: Sendable {
     public let compressor: any Compressor
+    /// What the compressor was made from.
+    public let settings: MethodSettings
     public let budget: Budget
     public let modules: [PlannedModule]
 
-    public init(
-        _ modules: [LinearModule], of checkpoint: Checkpoint, by compressor: any Compressor, budget: Budget,
+    init(
+        _ modules: [LinearModule], of checkpoint: Checkpoint, by method: PlannedMethod, budget: Budget,
         factorType: ElementType?
     ) throws(CompressionError) {
         let members = modules.map { module in
@@ -35,9 +43,10 @@ public struct PlannedGroup: Sendable {
                 factorType: factorType ?? Self.factorType(of: module),
                 heads: checkpoint.dimensions.heads(of: module))
         }
+        compressor = method.compressor
+        settings = method.settings
         let sizes = try compressor.size(of: members, budget: budget)
         precondition(sizes == nil || sizes?.count == members.count, "a size for each module")
-        self.compressor = compressor
         self.budget = budget
         self.modules = modules.indices.map {
             PlannedModule(module: modules[$0], member: members[$0], size: sizes?[$0])
@@ -70,6 +79,17 @@ public struct PlannedGroup: Sendable {
                 return shared.insert(tensor.name).inserted ? (tensor.name, tensor) : nil
             }
         }
+    }
+}
+
+/// A compressor with what it was made from, so that a plan can state it.
+public struct PlannedMethod: Sendable {
+    public let compressor: any Compressor
+    public let settings: MethodSettings
+
+    public init(_ compressor: any Compressor, _ settings: MethodSettings) {
+        self.compressor = compressor
+        self.settings = settings
     }
 }
 

@@ -12,6 +12,8 @@ public enum PlanningError: Error, Equatable, Sendable {
     case targetUnreachable(target: String, smallest: String)
     /// The model has no group of the kind that a method was asked to compress.
     case nothingToGroup(String, reason: String)
+    /// A plan cannot be obeyed.
+    case badPlan(module: String?, String)
 }
 
 extension PlanningError: CustomStringConvertible {
@@ -32,6 +34,8 @@ extension PlanningError: CustomStringConvertible {
             "the target \(target) cannot be reached: the smallest possible result is \(smallest)"
         case .nothingToGroup(let group, let reason):
             "there are no \(group) to compress together: \(reason)"
+        case .badPlan(let module, let reason):
+            "the plan cannot be obeyed: " + (module.map { "\($0): " } ?? "") + reason
         }
     }
 }

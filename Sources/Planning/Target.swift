@@ -14,6 +14,8 @@ public enum Target: Sendable, Equatable {
     case error(Double)
     /// What the options of the method state, for instance a number of branches.
     case options
+    /// What a plan says of every matrix.
+    case plan
 }
 
 extension Target: CustomStringConvertible {
@@ -27,6 +29,7 @@ extension Target: CustomStringConvertible {
         case .energy(let share): "--energy \(share)"
         case .error(let bound): "--max-error \(bound)"
         case .options: "as the options of the method state"
+        case .plan: "as planned"
         }
     }
 }

@@ -16,14 +16,14 @@ public struct UniformPlanner: Sendable {
 
     /// - Throws: `PlanningError`, or `CompressionError` of the method.
     public func plan(
-        _ modules: [LinearModule], of checkpoint: Checkpoint, with compressor: any Compressor, target: Target
+        _ modules: [LinearModule], of checkpoint: Checkpoint, with method: PlannedMethod, target: Target
     ) throws -> CompressionPlan {
         let inventory = try OutputInventory(checkpoint)
-        let groups = try ModuleGroups(modules, of: checkpoint, by: compressor.grouping).groups
+        let groups = try ModuleGroups(modules, of: checkpoint, by: method.compressor.grouping).groups
         func plan(_ budget: Budget) throws -> CompressionPlan {
             CompressionPlan(
                 groups: try groups.map {
-                    try PlannedGroup($0, of: checkpoint, by: compressor, budget: budget, factorType: factorType)
+                    try PlannedGroup($0, of: checkpoint, by: method, budget: budget, factorType: factorType)
                 }, target: target)
         }
         switch target {
@@ -31,19 +31,20 @@ public struct UniformPlanner: Sendable {
         case .energy(let share): return try plan(.energy(share))
         case .error(let bound): return try plan(.error(bound))
         case .options: return try plan(.options)
+        case .plan: preconditionFailure("a plan is divided already")
         case .keep(let fraction):
             let plan = try plan(.keep(fraction))
             let dense = modules.reduce(0) { $0 + $1.parameters }
-            let kept = inventory.parameters(ofSelected: plan)
+            let kept = inventory.parameters(ofSelected: plan, .largest)
             if Double(kept) > fraction * Double(dense) {
                 throw PlanningError.targetUnreachable(
                     target: "\(target)", smallest: "\(kept) of \(dense) parameters, the smallest form of every matrix")
             }
             return plan
         case .parameters(let count):
-            return try largest(within: count, "parameters", plan) { inventory.parameters(of: $0) }
+            return try largest(within: count, "parameters", plan) { inventory.parameters(of: $0, .largest) }
         case .bytes(let count):
-            return try largest(within: count, "bytes", plan) { try inventory.fileBytes(of: $0) }
+            return try largest(within: count, "bytes", plan) { try inventory.fileBytes(of: $0, .largest) }
         }
     }
 

@@ -12,6 +12,7 @@ enum Program {
             CalibrateCommand.self,
             StatsShowCommand.self,
             StatsMergeCommand.self,
+            PlanCommand.self,
             CompressCommand.self,
             VerifyCommand.self,
             ReconstructCommand.self,

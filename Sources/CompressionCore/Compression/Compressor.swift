@@ -15,6 +15,9 @@ public protocol Compressor: Sendable {
     /// Those of them that say how much to keep, so that no other target is needed.
     static var sizeOptionNames: [String] { get }
 
+    /// The options that state the ranks which an operator's entry lists, for a plan; nil where the method has none.
+    static func sizeOptions(ranks: [Int]) -> [String: String]?
+
     /// - Throws: `CompressionError.badOption` where a value makes no sense, or options contradict each other.
     init(_ settings: MethodSettings) throws(CompressionError)
 
@@ -37,6 +40,7 @@ public protocol Compressor: Sendable {
 extension Compressor {
     public static var optionNames: [String] { [] }
     public static var sizeOptionNames: [String] { [] }
+    public static func sizeOptions(ranks: [Int]) -> [String: String]? { nil }
     public var grouping: Grouping { .single }
 }
 

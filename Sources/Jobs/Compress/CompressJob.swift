@@ -28,11 +28,11 @@ public struct CompressJob: Sendable {
     ) throws -> CompressionReport {
         let watch = Stopwatch()
         let output = OutputRequest(
-            request.output, inputs: [request.checkpoint], force: request.force, resume: request.resume)
+            request.output, inputs: [request.checkpoint] + (request.planPath.map { [$0] } ?? []), force: request.force, resume: request.resume)
         try output.validate()
-        let prepared = try prepare(progress)
+        let prepared = try plan(progress: progress)
         let fingerprint = RunFingerprint(
-            inputs: try InputFingerprint(of: request.checkpoint).entries(),
+            inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
             instructionSet: InstructionSet.active.rawValue)
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
@@ -44,7 +44,7 @@ public struct CompressJob: Sendable {
             let written = try assembly.write(
                 to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
             let report = try CompressionReport(
-                request, prepared.checkpoint, results,
+                request, prepared, results,
                 stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
                 seconds: watch.seconds)
             try prepared.checkTarget(report)
@@ -56,24 +56,24 @@ public struct CompressJob: Sendable {
         }
     }
 
+    /// What the result depends on: the checkpoint, and a plan.
+    private func inputs() throws -> [String: String] {
+        var inputs = try InputFingerprint(of: request.checkpoint).entries()
+        if let path = request.planPath {
+            for (name, content) in try InputFingerprint(of: path).entries() { inputs["plan \(name)"] = content }
+        }
+        return inputs
+    }
+
     /// What the job would do, without reading a weight or writing a file.
     public func dryRun(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
         try OutputRequest(request.output, inputs: [request.checkpoint], force: true).validate()
-        return try prepare(progress)
+        return try plan(progress: progress)
     }
 
-    private func prepare(_ progress: any ProgressReporter) throws -> PlannedCompression {
-        let compressor = try MethodRegistry.compressor(request.method, request.settings)
-        let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
-        for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
-        if checkpoint.isCompressed {
-            throw JobError.badInput(
-                "\(request.checkpoint) is compressed already; compress the original", file: request.checkpoint)
-        }
-        let modules = try request.selection.modules(of: checkpoint)
-        let plan = try UniformPlanner(factorType: request.factorType)
-            .plan(modules, of: checkpoint, with: compressor, target: request.target)
-        return PlannedCompression(checkpoint: checkpoint, plan: plan)
+    /// Opens the checkpoint and decides what becomes of every matrix, as far as shapes tell.
+    public func plan(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
+        try PlannedCompression(request, progress)
     }
 
     private func compress(

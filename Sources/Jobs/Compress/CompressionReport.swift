@@ -25,14 +25,15 @@ public struct CompressionReport: Sendable {
     let lines: [ModuleResult]
 
     init(
-        _ request: CompressionRequest, _ checkpoint: Checkpoint, _ results: [ModuleResult], stored: Stored,
+        _ request: CompressionRequest, _ prepared: PlannedCompression, _ results: [ModuleResult], stored: Stored,
         seconds: Double
     ) throws {
+        let checkpoint = prepared.checkpoint
         parameters = stored.parameters
         bytes = stored.bytes
         lines = results
         source = request.checkpoint
-        target = "\(request.target)"
+        target = "\(prepared.plan.target)"
         let totals = try Self.totals(checkpoint, results, stored, seconds: seconds)
         json = [
             "report_version": 1,
@@ -47,9 +48,9 @@ public struct CompressionReport: Sendable {
                 "architecture": checkpoint.modelType.map { JSON($0) } ?? .null,
                 "parameters": JSON(checkpoint.parameterCount), "bytes": JSON(checkpoint.byteCount),
             ],
-            "method": JSON(request.method),
+            "method": JSON(prepared.plan.method),
             "options": .object(JSONObject(request.options.map { (key: $0.name, value: JSON($0.value)) })),
-            "target": JSON("\(request.target)"), "totals": totals,
+            "target": JSON(target), "totals": totals,
             "tensors": .array(results.map(\.report)),
         ]
     }

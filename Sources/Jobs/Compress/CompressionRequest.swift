@@ -13,6 +13,8 @@ public struct CompressionRequest: Sendable {
     /// One of `MethodRegistry.methods`.
     public var method: String
     public var settings: MethodSettings
+    /// A plan.json that says what becomes of every matrix, in place of target, selection, method and its options.
+    public var planPath: String?
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int
@@ -32,6 +34,7 @@ public struct CompressionRequest: Sendable {
         self.selection = selection
         self.method = method
         self.settings = settings
+        planPath = nil
         factorType = nil
         maximumShardBytes = Self.defaultShardBytes
         usesMapping = true

@@ -31,8 +31,7 @@ struct OutputAssembly {
         _ checkpoint: Checkpoint, _ plan: CompressionPlan, _ results: [ModuleResult], _ finished: FinishedGroups
     ) throws {
         self.checkpoint = checkpoint
-        let methods = Set(plan.groups.map(\.method))
-        method = methods.count == 1 ? methods.first ?? "mixed" : "mixed"
+        method = plan.method
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
         modulesOfWeight = Dictionary(grouping: checkpoint.linearModules, by: \.weightName)
         for (index, group) in plan.groups.enumerated() {

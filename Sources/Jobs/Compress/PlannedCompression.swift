@@ -9,6 +9,45 @@ public struct PlannedCompression: Sendable {
     public let checkpoint: Checkpoint
     public let plan: CompressionPlan
 
+    /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target or the plan file.
+    init(_ request: CompressionRequest, _ progress: any ProgressReporter) throws {
+        let method = try Self.method(request.method, request.settings)
+        checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
+        for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
+        if checkpoint.isCompressed {
+            throw JobError.badInput(
+                "\(request.checkpoint) is compressed already; compress the original", file: request.checkpoint)
+        }
+        if let path = request.planPath {
+            plan = try Self.plan(path, of: checkpoint, request)
+        } else {
+            let modules = try request.selection.modules(of: checkpoint)
+            plan = try UniformPlanner(factorType: request.factorType)
+                .plan(modules, of: checkpoint, with: method, target: request.target)
+        }
+    }
+
+    private static func plan(
+        _ path: String, of checkpoint: Checkpoint, _ request: CompressionRequest
+    ) throws -> CompressionPlan {
+        do {
+            return try PlanFile(parsing: try JSON.parse(file: path)).plan(for: checkpoint, factorType: request.factorType) {
+                var settings = request.settings
+                settings.storage = $1
+                settings.values = $2
+                return try method($0, settings)
+            }
+        } catch let error as CompressionError {
+            throw JobError.badInput("the plan cannot be obeyed: \(error)", file: path)
+        } catch let error as PlanningError {
+            throw JobError.badInput("\(error)", file: path)
+        }
+    }
+
+    private static func method(_ name: String, _ settings: MethodSettings) throws -> PlannedMethod {
+        PlannedMethod(try MethodRegistry.compressor(name, settings), settings)
+    }
+
     /// Room for the finished modules and the output beside each other; without known ranks, for the dense sizes.
     var neededBytes: Int {
         get throws {
@@ -70,37 +109,15 @@ public struct PlannedCompression: Sendable {
         )
     }
 
-    public func json() throws -> JSON {
-        var document: JSON = ["target": JSON("\(plan.target)")]
-        if let totals = try totals() {
-            document["totals"] = [
-                "parameters": JSON(totals.parameters), "file_bytes": JSON(totals.fileBytes),
-                "keep_compressed": JSON(Double(totals.selected) / Double(max(totals.selectedDense, 1))),
-                "keep_model": JSON(Double(totals.parameters) / Double(max(checkpoint.parameterCount, 1))),
-            ]
-        }
-        var modules = JSONObject(), dense = JSONObject()
-        for planned in plan.modules {
-            if let reason = planned.size?.keptDense {
-                dense[planned.module.name] = JSON(reason)
-            } else if let size = planned.size {
-                var entry: JSON = ["parameters": JSON(size.parameters), "macs": JSON(size.macs)]
-                entry["schema"] = size.schema.map { JSON($0) }
-                for (key, value) in size.entry.entries { entry[key] = value }
-                modules[planned.module.name] = entry
-            } else {
-                modules[planned.module.name] = ["rank": .null]
-            }
-        }
-        document["modules"] = .object(modules)
-        document["kept_dense"] = .object(dense)
-        return document
-    }
+    /// plan.json.
+    public func json() throws -> JSON { try plan.file(for: checkpoint) }
 
     private static func storage(of size: PlannedSize?) -> String {
         guard let size else { return "rank by its spectrum" }
         if size.keptDense != nil { return "dense" }
-        return size.entry["rank"]?.int.map { "rank \($0)" } ?? size.schema ?? ""
+        if let rank = size.entry["rank"]?.int { return "rank \(rank)" }
+        let ranks = size.entry["ranks"]?.array?.compactMap { $0.int.map(String.init) } ?? []
+        return ranks.isEmpty ? size.schema ?? "" : "ranks " + ranks.joined(separator: " × ")
     }
 
     private static func parameters(of planned: PlannedModule, _ size: PlannedSize) -> Int {

@@ -8,9 +8,6 @@ struct CompressCommand: Command {
     static let checkpoint = Argument(.folder("CKPT"), help: "Hugging Face folder, or one safetensors file")
     static let output = RequiredOption("output", letter: "o", .folder("OUT"), help: "Folder to write")
 
-    static let factorType = Setting(
-        "factor-dtype", .word(["keep", "f32", "f16", "bf16"]), default: "keep",
-        help: "Type of the factors; keep is that of each weight")
     static let shardSize = Setting(
         "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
         help: "Largest weight file, such as 2GB or 512MiB")
@@ -29,8 +26,8 @@ struct CompressCommand: Command {
             """,
         arguments: [checkpoint],
         sections: [
-            OptionSection("Output", [output, factorType, shardSize]),
-            OptionSection("How much", TargetOptions.all),
+            OptionSection("Output", [output, CompressionOptions.factorType, shardSize]),
+            OptionSection("How much", TargetOptions.all + [TargetOptions.plan]),
             OptionSection("What", SelectionOptions.all),
             OptionSection("How", MethodOptions.common + MethodOptions.special),
             OptionSection("Running", [dryRun, resume, noMapping]),
@@ -46,11 +43,8 @@ struct CompressCommand: Command {
     private let isDryRun: Bool
 
     init(_ arguments: ParsedArguments) throws {
-        var request = CompressionRequest(
-            checkpoint: arguments[Self.checkpoint], output: arguments[Self.output],
-            target: try TargetOptions.target(arguments), selection: SelectionOptions.selection(arguments),
-            method: arguments[MethodOptions.method], settings: MethodOptions.settings(arguments))
-        request.factorType = Self.type(named: arguments[Self.factorType])
+        var request = try CompressionOptions.request(
+            arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output])
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]
@@ -61,11 +55,7 @@ struct CompressCommand: Command {
     func run(_ context: RunContext) throws -> ExitCode {
         var request = request
         request.force = context.force
-        request.settings.seed = context.seed
-        if case .randomized(let oversampling, let iterations, _) = request.settings.route {
-            request.settings.route = .randomized(
-                oversampling: oversampling, powerIterations: iterations, seed: context.seed)
-        }
+        request.seed(with: context.seed)
         request.commandLine = context.commandLine
         let job = CompressJob(request)
         if isDryRun {
@@ -77,14 +67,5 @@ struct CompressCommand: Command {
         context.terminal.publish(
             text: { report.summary(output: request.output) }, json: { report.json.text(pretty: true) })
         return .done
-    }
-
-    private static func type(named name: String) -> ElementType? {
-        switch name {
-        case "f32": .float32
-        case "f16": .float16
-        case "bf16": .bfloat16
-        default: nil
-        }
     }
 }

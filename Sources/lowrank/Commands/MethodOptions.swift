@@ -28,6 +28,9 @@ enum MethodOptions {
 
     static let common: [any OptionDeclaration] = [method, storage, rankMultiple, exact, fast]
 
+    /// What a plan decides in place of the command line.
+    static var planned: [any OptionDeclaration] { [method, storage, rankMultiple] + special }
+
     /// The settings of the method, without the seed, which is global.
     static func settings(_ arguments: ParsedArguments) -> MethodSettings {
         var settings = MethodSettings()

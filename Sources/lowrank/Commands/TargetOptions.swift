@@ -20,8 +20,11 @@ enum TargetOptions {
     static let maximumError = Option(
         "max-error", .number("F", from: open, to: .exclusive(1)), help: "Relative error of every matrix is at most F")
 
+    static let plan = Option(
+        "plan", .file("FILE"), help: "Do with every matrix what plan.json says; `lowrank plan` writes one")
+
     static let all: [any OptionDeclaration] = [keep, remove, rank, parameters, bytes, energy, maximumError]
-    static let exclusion = Exclusion("target", all)
+    static let exclusion = Exclusion("target", all + [plan])
 
     /// - Throws: `JobError.usage` if there is no target, not even among the options of the method; parsing has refused two.
     static func target(_ arguments: ParsedArguments) throws -> Target {
@@ -35,6 +38,13 @@ enum TargetOptions {
         if let count = arguments[bytes] { return .bytes(count) }
         if let share = arguments[energy] { return .energy(share) }
         if let bound = arguments[maximumError] { return .error(bound) }
+        if arguments[plan] != nil {
+            let decided = SelectionOptions.all + MethodOptions.planned
+            if let option = decided.first(where: { arguments.isGiven($0) }) {
+                throw JobError.usage("--\(option.specification.name) and --plan exclude each other: the plan decides it")
+            }
+            return .plan
+        }
         let method = arguments[MethodOptions.method]
         let given = MethodOptions.settings(arguments).values
         let sizes = MethodRegistry.sizeOptions(of: method)

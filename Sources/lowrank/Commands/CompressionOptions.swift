@@ -1,0 +1,43 @@
+import CommandLineKit
+import Jobs
+import MatrixCore
+import Planning
+
+/// What `compress` and `plan` are both told.
+enum CompressionOptions {
+    static let factorType = Setting(
+        "factor-dtype", .word(["keep", "f32", "f16", "bf16"]), default: "keep",
+        help: "Type of the factors; keep is that of each weight")
+
+    /// - Throws: `JobError.usage` if there is no target.
+    static func request(
+        _ arguments: ParsedArguments, checkpoint: String, output: String
+    ) throws -> CompressionRequest {
+        var request = CompressionRequest(
+            checkpoint: checkpoint, output: output, target: try TargetOptions.target(arguments),
+            selection: SelectionOptions.selection(arguments), method: arguments[MethodOptions.method],
+            settings: MethodOptions.settings(arguments))
+        request.planPath = arguments[TargetOptions.plan]
+        request.factorType = type(named: arguments[factorType])
+        return request
+    }
+
+    private static func type(named name: String) -> ElementType? {
+        switch name {
+        case "f32": .float32
+        case "f16": .float16
+        case "bf16": .bfloat16
+        default: nil
+        }
+    }
+}
+
+extension CompressionRequest {
+    /// Makes every random number follow from a seed.
+    mutating func seed(with seed: UInt64) {
+        settings.seed = seed
+        if case .randomized(let oversampling, let iterations, _) = settings.route {
+            settings.route = .randomized(oversampling: oversampling, powerIterations: iterations, seed: seed)
+        }
+    }
+}
