@@ -168,6 +168,9 @@ public struct SVDCompressor: Compressor {
         }
     }
 
+    /// Relative difference of two errors that rounding to Float explains.
+    private static let floatMargin = 1e-6
+
     /// Pivot storage, or factors where rounding makes these better.
     ///
     /// Both are compared as written. An accuracy is asked of the numbers, so there the comparison is with factors of as
@@ -179,7 +182,9 @@ public struct SVDCompressor: Compressor {
         }
         let pivotError = forms.error(of: pivot)
         var (factors, evidence) = forms.factors(rank: ranks.compared)
-        if pivotError <= forms.error(of: factors) { return .compressed(pivot, pivotEvidence) }
+        // In Float both round alike: at equal rank the smaller form is the better one.
+        let margin = forms.task.member.factorType.bytes < ElementType.float32.bytes ? 1 : 1 + Self.floatMargin
+        if pivotError <= forms.error(of: factors) * margin { return .compressed(pivot, pivotEvidence) }
         if ranks.stored != ranks.compared { (factors, evidence) = forms.factors(rank: ranks.stored) }
         evidence.details["pivot_storage_error"] = JSON(pivotError)
         return .compressed(factors, evidence)
