@@ -115,7 +115,8 @@ import Testing
             let (pivot, _) = try compress(objective, .keep(keep), .pivot, type)
             let (factors, _) = try compress(objective, .keep(keep), .factors, type)
             let error = objective.relativeError(of: pivot), other = objective.relativeError(of: factors)
-            #expect(error <= other)
+            // At equal rank in Float they differ by rounding alone.
+            #expect(error <= other * (type == .float32 ? 1 + 1e-6 : 1))
             let rank = try #require(pivot.entry["rank"]?.int), otherRank = try #require(factors.entry["rank"]?.int)
             if type == .float32, rank > otherRank { #expect(pivot.schema == "PivotLinear" && error < other) }
             if type == .float32, keep > 0.4 { #expect(rank > otherRank) }
