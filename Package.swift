@@ -109,7 +109,9 @@ let package = Package(
                 "Statistics", "Models", "Planning", "Jobs",
             ]
         ),
-        .testTarget(name: "lowrankTests", dependencies: ["lowrank", "Safetensors", "MatrixCore"]),
+        .testTarget(
+            name: "lowrankTests",
+            dependencies: ["lowrank", "Safetensors", "MatrixCore", "CompressionCore", "Checkpoints", "Statistics"]),
     ] + vectorKernels,
     swiftLanguageModes: [.v6]
 )

@@ -27,10 +27,12 @@ public struct CompressJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> CompressionReport {
         let watch = Stopwatch()
+        let files = [request.planPath, request.objective.statistics, request.objective.fisher].compactMap { $0 }
         let output = OutputRequest(
-            request.output, inputs: [request.checkpoint] + (request.planPath.map { [$0] } ?? []), force: request.force, resume: request.resume)
+            request.output, inputs: [request.checkpoint] + files, force: request.force, resume: request.resume)
         try output.validate()
         let prepared = try plan(progress: progress)
+        let objectives = try objectives(of: prepared, progress)
         let fingerprint = RunFingerprint(
             inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
@@ -38,7 +40,9 @@ public struct CompressJob: Sendable {
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
             let finished = try FinishedGroups(staged.journal, unitSize)
-            let results = try compress(prepared, finished, progress, interruption)
+            let results = try compress(
+                prepared, GroupCompression(checkpoint: prepared.checkpoint, objectives: objectives, finished: finished),
+                progress, interruption)
             try interruption.check()
             let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
             let written = try assembly.write(
@@ -56,11 +60,16 @@ public struct CompressJob: Sendable {
         }
     }
 
-    /// What the result depends on: the checkpoint, and a plan.
+    /// What the result depends on: the checkpoint, and the files that say how to treat it.
     private func inputs() throws -> [String: String] {
         var inputs = try InputFingerprint(of: request.checkpoint).entries()
-        if let path = request.planPath {
-            for (name, content) in try InputFingerprint(of: path).entries() { inputs["plan \(name)"] = content }
+        let files = [
+            ("plan ", request.planPath), ("stats ", request.objective.statistics),
+            ("fisher ", request.objective.fisher),
+        ]
+        for (role, file) in files {
+            guard let file else { continue }
+            inputs.merge(try InputFingerprint(of: file).entries(role: role)) { first, _ in first }
         }
         return inputs
     }
@@ -68,7 +77,9 @@ public struct CompressJob: Sendable {
     /// What the job would do, without reading a weight or writing a file.
     public func dryRun(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
         try OutputRequest(request.output, inputs: [request.checkpoint], force: true).validate()
-        return try plan(progress: progress)
+        let prepared = try plan(progress: progress)
+        _ = try objectives(of: prepared, progress)
+        return prepared
     }
 
     /// Opens the checkpoint and decides what becomes of every matrix, as far as shapes tell.
@@ -76,28 +87,34 @@ public struct CompressJob: Sendable {
         try PlannedCompression(request, progress)
     }
 
+    private func objectives(
+        of prepared: PlannedCompression, _ progress: any ProgressReporter
+    ) throws -> ObjectiveSource {
+        try ObjectiveSource(
+            request.objective, of: prepared.checkpoint, modules: prepared.plan.modules.map(\.module), progress)
+    }
+
     private func compress(
-        _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
+        _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws -> [ModuleResult] {
         do {
-            let results = try compressGroups(prepared, finished, progress, interruption)
-            try finished.flush()
+            let results = try compressGroups(prepared, compression, progress, interruption)
+            try compression.finished.flush()
             return results
         } catch {
             // The error is on its way; what is finished is kept where that is still possible.
-            try? finished.flush()
+            try? compression.finished.flush()
             throw error
         }
     }
 
     private func compressGroups(
-        _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
+        _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws -> [ModuleResult] {
         let groups = prepared.plan.groups
-        let compression = GroupCompression(checkpoint: prepared.checkpoint, finished: finished)
-        let earlier = try groups.map(finished.results)
+        let earlier = try groups.map(compression.finished.results)
         progress.begin(
             ProgressStage(
                 "compress", total: prepared.plan.modules.count, unit: .items("matrices"),

@@ -15,6 +15,7 @@ public struct CompressionRequest: Sendable {
     public var settings: MethodSettings
     /// A plan.json that says what becomes of every matrix, in place of target, selection, method and its options.
     public var planPath: String?
+    public var objective = ObjectiveRequest()
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int
@@ -50,7 +51,7 @@ public struct CompressionRequest: Sendable {
     var options: [(name: String, value: String)] {
         let all: [(name: String, value: String)] = [
             ("method", method), ("target", "\(target)"), ("storage", settings.storage.rawValue),
-            ("objective", "weights"), ("allocation", "uniform"), ("accuracy", Self.name(of: settings.route)),
+            ("objective", objective.effectiveKind.rawValue), ("allocation", "uniform"), ("accuracy", Self.name(of: settings.route)),
             ("factor-dtype", factorType.map { TensorDType($0).rawValue } ?? "keep"),
             ("rank-multiple", "\(settings.rankMultiple)"), ("include", selection.include.joined(separator: " ")),
             ("exclude", selection.exclude.joined(separator: " ")),

@@ -10,14 +10,15 @@ import Safetensors
 /// is put together.
 struct GroupCompression {
     let checkpoint: Checkpoint
+    let objectives: ObjectiveSource
     let finished: FinishedGroups
 
     /// - Returns: a result for each module of the group, in order.
     func run(_ group: PlannedGroup) throws -> [ModuleResult] {
         let weights = try group.modules.map { try weight(of: $0.module) }
         let watch = Stopwatch()
-        let tasks = zip(group.modules, weights).map {
-            CompressionTask(member: $0.member, objective: Objective(target: $1))
+        let tasks = try zip(group.modules, weights).map {
+            CompressionTask(member: $0.member, objective: try objectives.objective(for: $0.module, weight: $1))
         }
         let outcomes = try naming(group.modules[0].module) {
             try group.compressor.compress(tasks, budget: group.budget)
@@ -33,8 +34,11 @@ struct GroupCompression {
                 results.append(report.dense(because: reason))
             case .compressed(let compressed, let evidence):
                 try validate(compressed, planned.module)
-                let error = relativeError(of: weights[index], replacedBy: compressed)
-                results.append(report.compressed(compressed, evidence, relativeError: error, alreadyStored: &shared))
+                let errors = ModuleReport.Errors(
+                    relative: relativeError(of: weights[index], replacedBy: compressed),
+                    activation: try objectives.activationError(
+                        of: compressed, for: planned.module, weight: weights[index]))
+                results.append(report.compressed(compressed, evidence, errors, alreadyStored: &shared))
             }
         }
         try finished.add(group, results, tensors: tensors(of: group, outcomes))

@@ -5,6 +5,14 @@ import Safetensors
 
 /// The line of a matrix in report.json (`tensors`), as the format documents it.
 struct ModuleReport {
+    /// Errors of the numbers as written.
+    struct Errors {
+        /// ‖W − W'‖ / ‖W‖.
+        let relative: Double
+        /// ‖(W − W')X‖ / ‖WX‖ over the inputs of a calibration; nil without one.
+        let activation: Double?
+    }
+
     private let module: LinearModule
     private let method: String
     private let seconds: Double
@@ -35,7 +43,7 @@ struct ModuleReport {
     /// - Parameter alreadyStored: tensors that earlier modules of the group have brought along; what is shared counts
     ///   once, with the first.
     func compressed(
-        _ compressed: any LinearOperator, _ evidence: CompressionEvidence, relativeError: Double,
+        _ compressed: any LinearOperator, _ evidence: CompressionEvidence, _ errors: Errors,
         alreadyStored: inout Set<String>
     ) -> ModuleResult {
         let own = compressed.tensors.filter { alreadyStored.insert($0.fullName(in: module.name)).inserted }
@@ -45,9 +53,9 @@ struct ModuleReport {
         report["parameters"] = JSON(own.reduce(0) { $0 + ($1.isIndex ? 0 : $1.tensor.elementCount) })
         report["bytes"] = JSON(own.reduce(0) { $0 + $1.tensor.byteCount })
         report["macs"] = JSON(compressed.macs)
-        report["relative_error"] = JSON(relativeError)
+        report["relative_error"] = JSON(errors.relative)
         report["rounding_error"] = evidence.roundingError.map { JSON($0) } ?? .null
-        report["activation_error"] = .null
+        report["activation_error"] = errors.activation.map { JSON($0) } ?? .null
         report["energy_kept"] = evidence.energyKept.map { JSON($0) } ?? .null
         report["shift"] = evidence.shift.map { JSON($0) } ?? .null
         report["solver"] = JSON(evidence.solver)

@@ -30,6 +30,7 @@ struct CompressCommand: Command {
             OptionSection("How much", TargetOptions.all + [TargetOptions.plan]),
             OptionSection("What", SelectionOptions.all),
             OptionSection("How", MethodOptions.common + MethodOptions.special),
+            ObjectiveOptions.section,
             OptionSection("Running", [dryRun, resume, noMapping]),
         ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy],
         examples: [
@@ -44,7 +45,8 @@ struct CompressCommand: Command {
 
     init(_ arguments: ParsedArguments) throws {
         var request = try CompressionOptions.request(
-            arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output])
+            arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output],
+            objective: ObjectiveOptions.request(arguments))
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]

@@ -11,12 +11,14 @@ enum CompressionOptions {
 
     /// - Throws: `JobError.usage` if there is no target.
     static func request(
-        _ arguments: ParsedArguments, checkpoint: String, output: String
+        _ arguments: ParsedArguments, checkpoint: String, output: String,
+        objective: ObjectiveRequest = ObjectiveRequest()
     ) throws -> CompressionRequest {
         var request = CompressionRequest(
             checkpoint: checkpoint, output: output, target: try TargetOptions.target(arguments),
             selection: SelectionOptions.selection(arguments), method: arguments[MethodOptions.method],
-            settings: MethodOptions.settings(arguments))
+            settings: MethodOptions.settings(arguments, knowsActivations: objective.statistics != nil))
+        request.objective = objective
         request.planPath = arguments[TargetOptions.plan]
         request.factorType = type(named: arguments[factorType])
         return request

@@ -10,9 +10,9 @@ enum MethodOptions {
     static let method = Setting(
         "method", .word(MethodRegistry.methods, placeholder: "NAME"), default: "svd",
         help: "How to compress: " + MethodRegistry.methods.joined(separator: ", "))
-    static let storage = Setting(
-        "storage", .word(MethodSettings.Storage.allCases.map(\.rawValue), placeholder: "FORM"), default: "factors",
-        help: "factors, or pivot: without the redundant numbers of factors, at equal size a higher rank")
+    static let storage = Option(
+        "storage", .word(MethodSettings.Storage.allCases.map(\.rawValue), placeholder: "FORM"),
+        help: "factors, or pivot: without their redundant numbers, at equal size a higher rank; the default for svd with --stats")
     static let rankMultiple = Setting(
         "rank-multiple", .integer("N", from: 1, to: 4096), default: 1, help: "Make ranks multiples of N")
     static let exact = Flag("exact", help: "Decompose by the slower route that is accurate at any condition")
@@ -32,9 +32,12 @@ enum MethodOptions {
     static var planned: [any OptionDeclaration] { [method, storage, rankMultiple] + special }
 
     /// The settings of the method, without the seed, which is global.
-    static func settings(_ arguments: ParsedArguments) -> MethodSettings {
+    /// - Parameter knowsActivations: whether statistics of activations are given, which changes the usual storage.
+    static func settings(_ arguments: ParsedArguments, knowsActivations: Bool = false) -> MethodSettings {
         var settings = MethodSettings()
-        settings.storage = MethodSettings.Storage(rawValue: arguments[storage]) ?? .factors
+        let usual: MethodSettings.Storage =
+            arguments[method] == "svd" && knowsActivations ? .pivot : .factors
+        settings.storage = arguments[storage].flatMap(MethodSettings.Storage.init) ?? usual
         settings.rankMultiple = arguments[rankMultiple]
         if arguments[exact] { settings.route = .direct }
         if arguments[fast] { settings.route = .randomized() }
