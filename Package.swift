@@ -77,6 +77,14 @@ let package = Package(
         library("MixTCompression", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
         tests("MixTCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
+        // Floor 4, upper half: methods that are made of others
+        library(
+            "SatenCompression",
+            ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression"]),
+        tests(
+            "SatenCompression",
+            ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression"]),
+
         // Floor 5
         library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Statistics"]),
         tests(
@@ -90,7 +98,7 @@ let package = Package(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "MixTCompression", "Statistics", "Models", "Planning",
+                "SVDCompression", "MixTCompression", "SatenCompression", "Statistics", "Models", "Planning",
             ]
         ),
         tests(

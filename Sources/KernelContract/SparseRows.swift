@@ -1,7 +1,7 @@
 /// y[i, t] ← y[i, t] + Σ_e values[e] · x[positions[e], t], over the entries e of row i of a sparse block, in Float.
 ///
-/// The entries stand row by row; x is a few rows that stay in L1. Every row of x and y is `vectors` vectors long, aligned
-/// to a vector.
+/// The entries stand row by row; x is a few rows that stay in L1. Every row of x and y is `vectors` vectors long,
+/// aligned to a vector.
 @frozen
 public struct SparseRows {
     public var values: UnsafePointer<Float>

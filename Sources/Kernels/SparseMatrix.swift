@@ -3,8 +3,8 @@ import MatrixCore
 
 /// A sparse matrix S (m × n) laid out to be multiplied with vectors: y ← y + x · Sᵀ without a dense copy of S.
 ///
-/// Columns are cut into blocks narrow enough that their part of x, for many vectors at a time, stays in L1; in a block the
-/// entries stand row by row. x is transposed once a call, so that an entry meets contiguous vectors.
+/// Columns are cut into blocks narrow enough that their part of x, for many vectors at a time, stays in L1; in a block
+/// the entries stand row by row. x is transposed once a call, so that an entry meets contiguous vectors.
 ///
 /// - Memory: 5 bytes an entry, and 1 byte for each row and block.
 /// - Cost: 2 operations an entry and vector; scratch is x, and one block of rows of y for every thread.
@@ -62,7 +62,8 @@ public struct SparseMatrix: Sendable {
         positions = AlignedBuffer(uninitializedCount: numbers.count)
         for row in 0..<rows {
             for entry in offsets[row]..<offsets[row + 1] {
-                let column = Int(source[entry]), block = column / width
+                let column = Int(source[entry])
+                let block = column / width
                 values.base[next[block * rows + row]] = numbers[entry]
                 positions.base[next[block * rows + row]] = UInt8(column - block * width)
                 next[block * rows + row] += 1
@@ -99,6 +100,20 @@ public struct SparseMatrix: Sendable {
         }
     }
 
+    /// a ← a + scale · S, a (m × n).
+    public func add(to a: MutableMatrixView<Float>, scale: Float = 1) {
+        precondition(a.rows == rows && a.columns == columns, "shapes do not fit")
+        var entry = 0
+        for block in 0..<blocks {
+            for row in 0..<rows {
+                for _ in 0..<counts.base[block * rows + row] {
+                    a[row, block * Self.blockColumns + Int(positions.base[entry])] += scale * values.base[entry]
+                    entry += 1
+                }
+            }
+        }
+    }
+
     /// Vectors that are multiplied together.
     private struct Panel {
         /// Which vectors, fewer than `width` in the last panel.
@@ -113,7 +128,8 @@ public struct SparseMatrix: Sendable {
 
     private static func panels(of vectors: Int, lanes: Int) -> [Panel] {
         var panels: [Panel] = []
-        var first = 0, start = 0
+        var first = 0
+        var start = 0
         while first < vectors {
             let left = vectors - first
             let registers = 2 * left > SparseRows.widest * lanes ? SparseRows.widest : 1

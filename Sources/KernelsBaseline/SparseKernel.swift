@@ -1,7 +1,7 @@
 import KernelContract
 
-// Rows of a sparse matrix times a block of vectors. Every entry is one number of the matrix, broadcast, times a row of x
-// that is contiguous over the vectors, so nothing is gathered and no zero is multiplied.
+// Rows of a sparse matrix times a block of vectors. Every entry is one number of the matrix, broadcast, times a row of
+// x that is contiguous over the vectors, so nothing is gathered and no zero is multiplied.
 
 var sparseRows: Kernel<SparseRows> {
     Kernel {

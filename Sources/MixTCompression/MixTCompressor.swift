@@ -5,9 +5,9 @@ import Safetensors
 
 /// MixT of every matrix: the nearest average of N overlapping local maps, in the metric of its objective.
 ///
-/// The only size is N: more branches are fewer numbers. `keep` takes the smallest N whose numbers are within it, `energy`
-/// and `error` the largest N that still meets them. The start is the weight matching in closed form, which is the
-/// optimum in the plain metric; other metrics, and padded weights, are improved by conjugate gradients.
+/// The only size is N: more branches are fewer numbers. `keep` takes the smallest N whose numbers are within it,
+/// `energy` and `error` the largest N that still meets them. The start is the weight matching in closed form, which is
+/// the optimum in the plain metric; other metrics, and padded weights, are improved by conjugate gradients.
 ///
 /// - Cost: a few passes over W in the plain metric, `MixTFit` otherwise.
 /// - Source: Tensor Mixture, arXiv 2605.25344; see `MixTForm` for what differs.
@@ -74,7 +74,8 @@ public struct MixTCompressor: Compressor {
             return try forms(of: member)[0]
         case .rank:
             throw .impossible(
-                module: member.module, reason: "MixT has no ranks; give --mixt-branches, --keep, --energy or --max-error")
+                module: member.module,
+                reason: "MixT has no ranks; give --mixt-branches, --keep, --energy or --max-error")
         case .energy, .error:
             return nil
         }
@@ -105,7 +106,8 @@ public struct MixTCompressor: Compressor {
     private func tooHigh(_ member: GroupMember, _ branches: Int) -> CompressionError {
         .impossible(
             module: member.module,
-            reason: "\(branches) MixT branches of base \(base) need sides of at least \(base)^\(branches), the matrix is "
+            reason:
+                "\(branches) MixT branches of base \(base) need sides of at least \(base)^\(branches), the matrix is "
                 + "\(member.outFeatures) × \(member.inFeatures)")
     }
 
@@ -154,7 +156,8 @@ public struct MixTCompressor: Compressor {
             evidence.solver = "weight-matching+cg"
             evidence.details["steps"] = JSON(result.steps)
         }
-        let compressed = MixTOperator(form, branches: branches.map { MatrixOperand($0) }, storedAs: task.member.factorType)
+        let compressed = MixTOperator(
+            form, branches: branches.map { MatrixOperand($0) }, storedAs: task.member.factorType)
         let computed = expanded(form, branches)
         evidence.energyKept = Self.energyKept(objective, computed)
         evidence.roundingError = Self.roundingError(compressed, computed, target: objective.target)
@@ -172,7 +175,9 @@ public struct MixTCompressor: Compressor {
     private static func energyKept(_ objective: Objective, _ computed: Matrix64) -> Double {
         let norm = objective.squaredNorm(of: objective.target)
         guard norm > 0 else { return 1 }
-        let error = Matrix64(rows: computed.rows, columns: computed.columns) { objective.target[$0, $1] - computed[$0, $1] }
+        let error = Matrix64(rows: computed.rows, columns: computed.columns) {
+            objective.target[$0, $1] - computed[$0, $1]
+        }
         return max(0, 1 - objective.squaredNorm(of: MatrixOperand(error)) / norm)
     }
 
@@ -199,16 +204,5 @@ public struct MixTCompressor: Compressor {
 
     private static func reason(_ member: GroupMember, _ form: MixTForm) -> String {
         "\(form.branches) MixT branches would store \(form.parameters) numbers, the matrix has \(member.parameters)"
-    }
-}
-
-extension Objective {
-    /// What was added to the diagonal of the metrics.
-    fileprivate var shift: Double? {
-        switch (inputs, outputs) {
-        case (.gram(let inputs), .gram(let outputs)): max(inputs.shift, outputs.shift)
-        case (.gram(let gram), _), (_, .gram(let gram)): gram.shift
-        default: nil
-        }
     }
 }

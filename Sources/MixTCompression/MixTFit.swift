@@ -12,8 +12,8 @@ import MatrixCore
 /// Their matrix is singular, because neighbouring windows can hold the same numbers; the iteration starts at the weight
 /// matching and moves in the range of the matrix only, so it needs no ridge. Each step lowers f.
 ///
-/// - Cost: a step is a product of m·n² operations where the inputs have a Gram matrix, one of m²·n where the outputs have
-///   one, and passes over W otherwise; scratch is two weights in Double.
+/// - Cost: a step is a product of m·n² operations where the inputs have a Gram matrix, one of m²·n where the outputs
+///   have one, and passes over W otherwise; scratch is two weights in Double.
 /// - Source: Hestenes and Stiefel, "Methods of conjugate gradients", 1952, on the normal equations.
 struct MixTFit {
     let form: MixTForm
@@ -87,7 +87,8 @@ struct MixTFit {
     /// y ← y + factor · x
     private func add(_ factor: Double, _ x: [Matrix64], to y: inout [Matrix64]) {
         for k in y.indices {
-            let target = y[k].mutableView().base, source = x[k].view.base
+            let target = y[k].mutableView().base
+            let source = x[k].view.base
             for i in 0..<y[k].count { target[i] += factor * source[i] }
         }
     }
@@ -95,7 +96,8 @@ struct MixTFit {
     /// y ← x + factor · y
     private func scaleAndAdd(_ y: inout [Matrix64], _ factor: Double, _ x: [Matrix64]) {
         for k in y.indices {
-            let target = y[k].mutableView().base, source = x[k].view.base
+            let target = y[k].mutableView().base
+            let source = x[k].view.base
             for i in 0..<y[k].count { target[i] = source[i] + factor * target[i] }
         }
     }
@@ -105,35 +107,5 @@ extension Matrix64 {
     /// b − a for b of any type.
     fileprivate init(subtracting a: Matrix64, from b: MatrixOperand) {
         self.init(rows: a.rows, columns: a.columns) { b[$0, $1] - a[$0, $1] }
-    }
-}
-
-extension Objective {
-    /// H E G for an error E (m × n).
-    func weighed(_ error: MatrixOperand) -> MatrixOperand {
-        outputs.squared(inputs.squared(error).transposed).transposed
-    }
-}
-
-extension Metric {
-    /// e · L Lᵀ for rows e (k × n), in Double; the identity leaves the operand as it is.
-    fileprivate func squared(_ rows: MatrixOperand) -> MatrixOperand {
-        switch self {
-        case .identity:
-            return rows
-        case .diagonal(let weights):
-            return MatrixOperand(
-                Matrix64(rows: rows.rows, columns: rows.columns) { rows[$0, $1] * weights[$1] * weights[$1] })
-        case .gram(let gram):
-            var result = Matrix64(uninitializedRows: rows.rows, columns: rows.columns)
-            multiply(rows, MatrixOperand(gram.moment), into: result.mutableView())
-            if gram.shift > 0 {
-                let view = result.mutableView()
-                parallelFor(rows.rows) { i in
-                    for j in 0..<rows.columns { view[i, j] += gram.shift * rows[i, j] }
-                }
-            }
-            return MatrixOperand(result)
-        }
     }
 }

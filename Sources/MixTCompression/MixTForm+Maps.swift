@@ -1,8 +1,8 @@
 import Kernels
 import MatrixCore
 
-// The linear map from branches to weights, and its transpose. Element (a, i, b) of a side, a copy outside of the window,
-// a place in it and a copy inside, is at (a · p + i) · B + b.
+// The linear map from branches to weights, and its transpose. Element (a, i, b) of a side, a copy outside of the
+// window, a place in it and a copy inside, is at (a · p + i) · B + b.
 
 extension MixTForm {
     /// W' ← (1/N) Σ_k I ⊗ T_k ⊗ I, without the padding.
@@ -17,7 +17,9 @@ extension MixTForm {
         parallelFor(rows) { row in
             for column in 0..<columns { weight[row, column] = 0 }
             for (k, branch) in views.enumerated() {
-                let inner = inner(k), height = branchRows * inner, width = branchColumns * inner
+                let inner = inner(k)
+                let height = branchRows * inner
+                let width = branchColumns * inner
                 let start = row / height * width + row % inner
                 let source = branch.base + row % height / inner * branch.rowStride
                 // Columns behind the last one of the weight are padding.
@@ -32,7 +34,8 @@ extension MixTForm {
     /// - Parameter weight: (m × n); its padding is zero.
     func contract(_ weight: MatrixOperand) -> [Matrix64] {
         (0..<branches).map { k in
-            let outer = outer(k), inner = inner(k)
+            let outer = outer(k)
+            let inner = inner(k)
             let scale = 1 / Double(branches)
             var branch = Matrix64(rows: branchRows, columns: branchColumns)
             let sums = branch.mutableView()

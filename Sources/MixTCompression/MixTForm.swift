@@ -3,9 +3,9 @@ import MatrixCore
 
 /// The shape of a MixT operator: how a weight W (m × n) is cut by overlapping windows.
 ///
-/// Both sides are padded with zeros, to M × K, so that the base d to the power N divides them. Branch k = 0 … N − 1 is a
-/// matrix T_k (p × q) with p = M/d^(N−1), q = K/d^(N−1), which acts between d^k copies of the rows and columns outside of
-/// its window and d^(N−1−k) inside:
+/// Both sides are padded with zeros, to M × K, so that the base d to the power N divides them. Branch k = 0 … N − 1 is
+/// a matrix T_k (p × q) with p = M/d^(N−1), q = K/d^(N−1), which acts between d^k copies of the rows and columns
+/// outside of its window and d^(N−1−k) inside:
 ///
 ///     W' = (1/N) Σ_k  I_{d^k} ⊗ T_k ⊗ I_{d^(N−1−k)}      without the padding
 ///

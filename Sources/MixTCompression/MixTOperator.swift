@@ -5,9 +5,9 @@ import Safetensors
 
 /// A layer as the average of N overlapping local maps (`MixTForm`).
 ///
-/// A branch works on x seen as (tokens, A, q, B) along the axis of length q. Transposed once to (A, q, B, tokens), every
-/// copy outside of the window is one contiguous matrix (q × B·tokens), so a branch is A products with the same T_k and no
-/// element of x is moved again.
+/// A branch works on x seen as (tokens, A, q, B) along the axis of length q. Transposed once to (A, q, B, tokens),
+/// every copy outside of the window is one contiguous matrix (q × B·tokens), so a branch is A products with the same
+/// T_k and no element of x is moved again.
 public struct MixTOperator: LinearOperator {
     public static let schema = "MixTLinear"
 
@@ -23,15 +23,18 @@ public struct MixTOperator: LinearOperator {
     public init(_ form: MixTForm, branches values: [MatrixOperand], storedAs type: ElementType) {
         precondition(values.count == form.branches, "another number of branches")
         precondition(
-            values.allSatisfy { $0.rows == form.branchRows && $0.columns == form.branchColumns }, "branches of another shape")
+            values.allSatisfy { $0.rows == form.branchRows && $0.columns == form.branchColumns },
+            "branches of another shape")
         self.form = form
         branches = values.map { StoredTensor($0, as: type) }
         factors = branches.compactMap { $0.multiplicand() }
     }
 
     public init(reading source: OperatorSource) throws(OperatorError) {
-        let base = try source.integer("base"), count = try source.integer("branches")
-        let size = try source.integers("size"), padded = try source.integers("padded")
+        let base = try source.integer("base")
+        let count = try source.integer("branches")
+        let size = try source.integers("size")
+        let padded = try source.integers("padded")
         guard size.count == 2 else {
             throw .badEntry(module: source.module, key: "size", expected: "two positive whole numbers")
         }
@@ -44,7 +47,8 @@ public struct MixTOperator: LinearOperator {
                 expected: "two multiples of base^branches, base 2 or more, that are not below \"size\"")
         }
         self.form = form
-        var tensors: [StoredTensor] = [], factors: [MatrixOperand] = []
+        var tensors: [StoredTensor] = []
+        var factors: [MatrixOperand] = []
         for k in 0..<count {
             let tensor = try source.numbers(Self.tensorName(k), shape: [form.branchRows, form.branchColumns])
             guard let factor = tensor.multiplicand() else {
@@ -84,11 +88,13 @@ public struct MixTOperator: LinearOperator {
 
     /// y ← (1/N) (I ⊗ T_k ⊗ I) x for the first branch, y ← y + … for the others; x (K × tokens), y (M × tokens).
     private func apply(_ k: Int, _ factor: MatrixOperand, _ x: MatrixView<Float>, _ y: MutableMatrixView<Float>) {
-        let outer = form.outer(k), width = form.inner(k) * x.columns
+        let outer = form.outer(k)
+        let width = form.inner(k) * x.columns
         let scale = 1 / Float(form.branches)
         let multiplyCopy: @Sendable (Int) -> Void = { a in
             let source = MatrixView(
-                base: x.base + a * form.branchColumns * width, rows: form.branchColumns, columns: width, rowStride: width,
+                base: x.base + a * form.branchColumns * width, rows: form.branchColumns, columns: width,
+                rowStride: width,
                 owner: x.owner)
             let target = MutableMatrixView(
                 base: y.base + a * form.branchRows * width, rows: form.branchRows, columns: width, rowStride: width,

@@ -63,7 +63,8 @@ struct SparseMatrixTests {
         defer { Threads.count = count }
         let results = [1, 3].map { threads in
             Threads.count = threads
-            var rows = Matrix(rows: 150, columns: 600), columns = Matrix(rows: 600, columns: 150)
+            var rows = Matrix(rows: 150, columns: 600)
+            var columns = Matrix(rows: 600, columns: 150)
             sparse.multiply(x.view.transposed, addingTo: rows.mutableView())
             sparse.multiply(x.view.transposed, addingTo: columns.mutableView().transposed)
             #expect(Matrix(columns.view.transposed) == rows)

@@ -22,7 +22,9 @@ import Testing
         (11008, 4096, 4, MixTForm.Padding.multiple, 11008, 4096), (11008, 4096, 4, .power, 16384, 4096),
         (1536, 384, 4, .multiple, 1536, 384), (33, 35, 3, .multiple, 40, 40), (33, 64, 5, .multiple, 64, 64),
     ])
-    func paddingIsTheNextMultipleOrPower(m: Int, n: Int, branches: Int, padding: MixTForm.Padding, rows: Int, columns: Int)
+    func paddingIsTheNextMultipleOrPower(
+        m: Int, n: Int, branches: Int, padding: MixTForm.Padding, rows: Int, columns: Int
+    )
         throws
     {
         let form = try #require(MixTForm(rows: m, columns: n, base: 2, branches: branches, padding: padding))
@@ -44,7 +46,8 @@ import Testing
         let expected = MixTOracle.weight(form, values)
         let other: Matrix64 = CounterRandom(seed: 9).normalMatrix(rows: m, columns: n)
         let contracted = form.contract(MatrixOperand(other))
-        var left = 0.0, right = 0.0
+        var left = 0.0
+        var right = 0.0
         for i in 0..<m {
             for j in 0..<n {
                 #expect(abs(found[i, j] - expected[i, j]) < 1e-14)

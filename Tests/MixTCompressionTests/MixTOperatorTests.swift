@@ -62,15 +62,16 @@ import Testing
         #expect(written.parameters == 3 * 4 * 6 && written.bytes == 2 * 3 * 4 * 6 && written.macs == 3 * 4 * 6 * 4)
     }
 
-    @Test(arguments: [
-        ["base": 1, "branches": 2, "padded": [8, 8], "size": [8, 8]],
-        ["base": 2, "branches": 2, "padded": [10, 8], "size": [8, 8]],
-        ["base": 2, "branches": 2, "padded": [8, 8], "size": [9, 8]],
-        ["base": 2, "branches": 2, "padded": [8], "size": [8, 8]],
-        ["base": 2, "branches": 2, "padded": [8, 8], "size": [8, 8, 1]],
-        ["base": 2, "branches": 4_000_000_000, "padded": [8, 8], "size": [8, 8]],
-        ["base": 2, "branches": 2, "size": [8, 8]],
-    ] as [JSON])
+    @Test(
+        arguments: [
+            ["base": 1, "branches": 2, "padded": [8, 8], "size": [8, 8]],
+            ["base": 2, "branches": 2, "padded": [10, 8], "size": [8, 8]],
+            ["base": 2, "branches": 2, "padded": [8, 8], "size": [9, 8]],
+            ["base": 2, "branches": 2, "padded": [8], "size": [8, 8]],
+            ["base": 2, "branches": 2, "padded": [8, 8], "size": [8, 8, 1]],
+            ["base": 2, "branches": 4_000_000_000, "padded": [8, 8], "size": [8, 8]],
+            ["base": 2, "branches": 2, "size": [8, 8]],
+        ] as [JSON])
     func malformedEntriesAreErrors(entry: JSON) {
         let tensor = StoredTensor(MatrixOperand(Matrix(rows: 4, columns: 4)), as: .float32)
         let source = OperatorSource(module: "m", entry: entry) { _ in tensor }

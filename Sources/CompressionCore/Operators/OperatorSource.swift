@@ -14,6 +14,11 @@ public struct OperatorSource {
         self.find = find
     }
 
+    /// The same module and tensors with another entry: for an operator that is a part of another.
+    public func with(entry: JSON) -> OperatorSource {
+        OperatorSource(module: module, entry: entry, find: find)
+    }
+
     /// The tensor `<module>.<name>`, or `<name>` where it is shared.
     public func tensor(
         _ name: String, scope: OperatorTensor.Scope = .module

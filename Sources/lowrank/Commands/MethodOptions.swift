@@ -21,9 +21,18 @@ enum MethodOptions {
 
     /// Options that belong to one method.
     static let special = [
-        Option("mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
-        Option("mixt-base", .text("D"), help: "Each branch is a window of all but N-1 bonds of dimension D; 2 by default"),
-        Option("mixt-padding", .text("FORM"), help: "multiple (default): pad sides to multiples of D^N; power: to powers"),
+        Option(
+            "mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
+        Option(
+            "mixt-base", .text("D"), help: "Bond dimension of the branches; 2 by default"),
+        Option(
+            "mixt-padding", .text("FORM"), help: "multiple (default): pad sides to multiples of D^N; power: to powers"),
+        Option(
+            "saten-pattern", .text("P"),
+            help: "Entries of the sparse part: topk (default), or n of m neighbouring inputs, 2:4 for instance"),
+        Option(
+            "saten-density", .text("F"), help: "Share of the entries in the sparse part; otherwise what --keep leaves"),
+        Option("saten-sweeps", .text("N"), help: "Turns in which the two parts are fitted again; 2 by default"),
     ]
 
     static let common: [any OptionDeclaration] = [method, storage, rankMultiple, exact, fast]
