@@ -74,6 +74,8 @@ let package = Package(
         library("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         tests("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
+        library("TuckerCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+        tests("TuckerCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         library("MixTCompression", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
         tests("MixTCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 

@@ -1,0 +1,124 @@
+import CompressionCore
+import Kernels
+import LinearAlgebra
+import MatrixCore
+import Safetensors
+
+/// Tucker forms of matrices and of stacks of matrices, in the metric of their objectives.
+///
+/// A matrix becomes U₁ C U₂, its truncated SVD with the core apart. Projections of a block, experts, or consecutive
+/// layers become one tensor whose factors are stored once (`TuckerLayout`). Budgets:
+///
+/// - `keep`, `rank` and the ranks that `--tucker-ranks` states follow from shapes (`TuckerRankRule`);
+/// - `energy` and `error` follow from the weights: the cheapest ranks whose HOSVD keeps enough (`TuckerSpectrum`), which
+///   HOOI then only improves. An error bound holds for every member, for the numbers as written.
+///
+/// After the factors are rounded to their type, the core is fitted to them (`TuckerCoreFit`) and rounded last.
+///
+/// - Source: Moar et al., arXiv 2405.06626 (matrices); TensorLLM, arXiv 2501.15674 (heads); TD-MoE (experts), with the
+///   inputs whitened by G^(+1/2), which is the optimum of Σ‖(W_k − W'_k)X‖².
+public struct TuckerCompressor: Compressor {
+    public static let method = "tucker"
+    public static let optionNames = TuckerOptions.names
+
+    let options: TuckerOptions
+    let route: TruncatedSVD.Route
+    /// Ranks of rows and columns are multiples of this where the budget allows one.
+    let rankMultiple: Int
+
+    public init(_ settings: MethodSettings) throws(CompressionError) {
+        options = try TuckerOptions(settings)
+        route = settings.route
+        rankMultiple = settings.rankMultiple
+    }
+
+    public var grouping: Grouping { options.grouping }
+
+    public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
+        let layout = try TuckerLayout(group, byHeads: options.group == .heads)
+        switch try choice(layout, group, budget) {
+        case .byWeights:
+            return nil
+        case .dense(let reason):
+            return group.map { PlannedSize(dense: $0, because: reason) }
+        case .ranks(let ranks):
+            let storage = TuckerStorage(layout: layout, ranks: ranks, group: group[0].module)
+            return group.enumerated().map { storage.planned(member: $0, type: $1.factorType) }
+        }
+    }
+
+    public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
+        let members = group.map(\.member)
+        let layout = try TuckerLayout(members, byHeads: options.group == .heads)
+        switch try choice(layout, members, budget) {
+        case .dense(let reason):
+            return group.map { _ in .dense(reason) }
+        case .ranks(let ranks):
+            let form = try TuckerForm(group, layout, decomposition: decomposition)
+            return try form.outcomes(ranks).members
+        case .byWeights:
+            return try TuckerAccuracySearch(group, layout, decomposition: decomposition, multiple: rankMultiple)
+                .outcomes(budget)
+        }
+    }
+
+    private var decomposition: TuckerDecomposition {
+        TuckerDecomposition(algorithm: options.algorithm, sweeps: options.sweeps, route: route)
+    }
+
+    /// What shapes say about a group.
+    private enum Choice {
+        case ranks(TuckerRanks)
+        case dense(String)
+        case byWeights
+    }
+
+    private func choice(
+        _ layout: TuckerLayout, _ group: [GroupMember], _ budget: Budget
+    ) throws(CompressionError) -> Choice {
+        var ranks: TuckerRanks?
+        if budget == .options {
+            guard let stated = options.ranks else {
+                throw .badOption(name: "tucker-ranks", reason: "needed where no other option says how much to keep")
+            }
+            guard let known = layout.ranks(stated) else {
+                return .dense("\(stated.count) ranks are stated, its Tucker form has \(layout.axes.count)")
+            }
+            try check(known, layout, group[0].module)
+            ranks = known
+        } else {
+            ranks = TuckerRankRule(layout: layout, multiple: rankMultiple, form: options.form).ranks(for: budget)
+        }
+        guard let ranks else { return .byWeights }
+        return layout.saves(ranks) ? .ranks(ranks) : .dense(layout.reason(ranks))
+    }
+
+    private func check(_ ranks: TuckerRanks, _ layout: TuckerLayout, _ module: String) throws(CompressionError) {
+        for mode in layout.axes where ranks[mode] > layout.bond(mode, ranks) {
+            throw .impossible(
+                module: module,
+                reason: "rank \(ranks[mode]) of the \(mode.name) is above \(layout.bond(mode, ranks)), "
+                    + "what their number and the other ranks leave of it")
+        }
+    }
+}
+
+extension TuckerMode {
+    /// As messages name it.
+    var name: String {
+        switch self {
+        case .members: "members"
+        case .rows: "rows"
+        case .columns: "columns"
+        }
+    }
+}
+
+extension TuckerLayout {
+    /// Why ranks that save nothing leave a group dense.
+    func reason(_ ranks: TuckerRanks) -> String {
+        let text = stated(ranks).map(String.init).joined(separator: " × ")
+        return "a Tucker form of ranks \(text) would store \(parameters(ranks)) numbers, "
+            + (kind == .matrix ? "the matrix has \(count)" : "the group has \(count)")
+    }
+}

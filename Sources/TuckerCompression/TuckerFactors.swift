@@ -1,0 +1,67 @@
+import Kernels
+import MatrixCore
+
+/// A Tucker form of a stack: S'_k = (I ⊗ U₂) (Σ_a U₁[k, a] C_a) U₃ᵀ; a mode without a factor is kept whole.
+struct TuckerFactors {
+    /// U₁ (members × r₁).
+    var members: Matrix?
+    /// U₂ (rows × r₂).
+    var rows: Matrix?
+    /// U₃ (columns × r₃).
+    var columns: Matrix?
+    /// C (r₁ × heads × r₂ × r₃).
+    var core: TuckerTensor
+
+    var ranks: TuckerRanks { TuckerRanks(members: core.members, rows: core.rows, columns: core.columns) }
+
+    /// Takes member weights back, into the factor of the members or into their cores.
+    mutating func divideMembers(by weights: [Double]) {
+        if weights.allSatisfy({ $0 == 1 }) { return }
+        if var factor = members {
+            let view = factor.mutableView()
+            for member in 0..<view.rows {
+                for a in 0..<view.columns { view[member, a] = Float(Double(view[member, a]) / weights[member]) }
+            }
+            members = factor
+        } else {
+            let height = core.heads * core.rows
+            core = mappedCore { row, _, value in Float(Double(value) / weights[row / height]) }
+        }
+    }
+
+    /// Gives the columns of every factor the length 1 and the core what they had: a type of little range then holds
+    /// the factors, and the core carries the size of the weights.
+    mutating func normalise() {
+        let memberLengths = Self.normalise(&members), rowLengths = Self.normalise(&rows)
+        let columnLengths = Self.normalise(&columns)
+        if memberLengths == nil, rowLengths == nil, columnLengths == nil { return }
+        let height = core.heads * core.rows, rank = core.rows
+        core = mappedCore { row, column, value in
+            let scale = (memberLengths?[row / height] ?? 1) * (rowLengths?[row % rank] ?? 1)
+                * (columnLengths?[column] ?? 1)
+            return Float(Double(value) * scale)
+        }
+    }
+
+    /// - Returns: the lengths the columns had; nil where there is nothing to do.
+    private static func normalise(_ factor: inout Matrix?) -> [Double]? {
+        guard var matrix = factor else { return nil }
+        let columns = matrix.view.columns
+        let lengths = (0..<columns).map { j in
+            let length = sumOfSquares(MatrixOperand(matrix.view.columns(j..<j + 1))).squareRoot()
+            return length > 0 ? length : 1
+        }
+        let view = matrix.mutableView()
+        for i in 0..<view.rows {
+            for j in 0..<columns { view[i, j] = Float(Double(view[i, j]) / lengths[j]) }
+        }
+        factor = matrix
+        return lengths
+    }
+
+    private func mappedCore(_ element: (Int, Int, Float) -> Float) -> TuckerTensor {
+        let old = core.elements.view
+        let elements = Matrix(rows: old.rows, columns: old.columns) { element($0, $1, old[$0, $1]) }
+        return TuckerTensor(members: core.members, heads: core.heads, rows: core.rows, elements: elements)
+    }
+}

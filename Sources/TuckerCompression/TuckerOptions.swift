@@ -1,0 +1,72 @@
+import CompressionCore
+
+/// Whether the members of a stack are compressed as a mode of their own.
+enum TuckerMemberForm: String, Sendable, CaseIterable {
+    /// Every member keeps its core; only rows and columns have shared factors.
+    case preserve
+    /// Members are combinations of fewer cores.
+    case full
+}
+
+/// Which matrices are compressed together.
+enum TuckerGroup: String, Sendable, CaseIterable {
+    case matrix, heads, experts, layers
+}
+
+/// The options that belong to the method.
+struct TuckerOptions: Sendable {
+    static let names = [
+        "tucker-group", "share-layers", "tucker-algorithm", "tucker-sweeps", "tucker-form", "tucker-ranks",
+    ]
+    /// Layers of a group where `--share-layers` does not say.
+    static let defaultLayers = 2
+
+    var group = TuckerGroup.matrix
+    /// Consecutive layers of a group.
+    var layers = Self.defaultLayers
+    var algorithm = TuckerDecomposition.Algorithm.hooi
+    /// Most sweeps of HOOI.
+    var sweeps = TuckerDecomposition.defaultSweeps
+    var form = TuckerMemberForm.preserve
+    /// Explicit ranks, in the order of the axes of the stored core.
+    var ranks: [Int]?
+
+    init() {}
+
+    init(_ settings: MethodSettings) throws(CompressionError) {
+        group = try settings.word("tucker-group") ?? group
+        algorithm = try settings.word("tucker-algorithm") ?? algorithm
+        form = try settings.word("tucker-form") ?? form
+        sweeps = try settings.integer("tucker-sweeps") ?? sweeps
+        layers = try settings.integer("share-layers", from: 2) ?? layers
+        ranks = try settings.integers("tucker-ranks")
+        try validate(settings)
+    }
+
+    private func validate(_ settings: MethodSettings) throws(CompressionError) {
+        if group != .layers, settings.values["share-layers"] != nil {
+            throw .badOption(name: "share-layers", reason: "layers are shared with --tucker-group layers only")
+        }
+        if algorithm != .hooi, settings.values["tucker-sweeps"] != nil {
+            throw .badOption(name: "tucker-sweeps", reason: "only --tucker-algorithm hooi makes sweeps")
+        }
+        if group == .matrix, settings.values["tucker-form"] != nil {
+            throw .badOption(name: "tucker-form", reason: "a matrix has no members: give --tucker-group too")
+        }
+        if let ranks, !(2...3).contains(ranks.count) {
+            throw .badOption(name: "tucker-ranks", reason: "2 ranks of a matrix or 3 of a stack are needed")
+        }
+        if let ranks, group == .matrix, ranks.count != 2 {
+            throw .badOption(name: "tucker-ranks", reason: "a matrix has 2 ranks, those of its outputs and its inputs")
+        }
+    }
+
+    var grouping: Grouping {
+        switch group {
+        case .matrix: .single
+        case .heads: .heads
+        case .experts: .experts
+        case .layers: .layers(layers)
+        }
+    }
+}
