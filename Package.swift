@@ -100,7 +100,8 @@ let package = Package(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "MixTCompression", "SatenCompression", "Statistics", "Models", "Planning",
+                "SVDCompression", "TuckerCompression", "MixTCompression", "SatenCompression", "Statistics", "Models",
+                "Planning",
             ]
         ),
         tests(

@@ -20,6 +20,7 @@ import Safetensors
 public struct TuckerCompressor: Compressor {
     public static let method = "tucker"
     public static let optionNames = TuckerOptions.names
+    public static let sizeOptionNames = ["tucker-ranks"]
 
     let options: TuckerOptions
     let route: TruncatedSVD.Route
@@ -86,6 +87,8 @@ public struct TuckerCompressor: Compressor {
             }
             try check(known, layout, group[0].module)
             ranks = known
+        } else if options.ranks != nil {
+            throw .badOption(name: "tucker-ranks", reason: "says how much to keep; give no other target beside it")
         } else {
             ranks = TuckerRankRule(layout: layout, multiple: rankMultiple, form: options.form).ranks(for: budget)
         }

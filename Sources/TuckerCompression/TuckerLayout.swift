@@ -18,6 +18,8 @@ struct TuckerLayout: Equatable, Sendable {
     let columns: Int
     /// Whether a member stands transposed, by member.
     let transposed: [Bool]
+    /// The mode that faces the hidden states, as far as it is known: the inputs, but for attention outputs.
+    let hiddenMode: TuckerMode
 
     /// The layout of tensors that were read.
     init(kind: Kind, heads: Int, rows: Int, columns: Int, transposed: [Bool]) {
@@ -27,6 +29,7 @@ struct TuckerLayout: Equatable, Sendable {
         self.rows = rows
         self.columns = columns
         self.transposed = transposed
+        hiddenMode = .columns
     }
 
     /// - Parameter byHeads: whether attention projections are viewed head by head.
@@ -38,6 +41,7 @@ struct TuckerLayout: Equatable, Sendable {
         members = group.count
         heads = split?.count ?? 1
         transposed = group.map { split != nil && $0.heads?.axis == .inputs }
+        hiddenMode = split == nil && group[0].heads?.axis == .inputs ? .rows : .columns
         let sides = zip(group, transposed).map { member, isTransposed in
             isTransposed ? (member.inFeatures, member.outFeatures) : (member.outFeatures, member.inFeatures)
         }
@@ -128,9 +132,10 @@ extension TuckerLayout {
             + (hasFactor(.rows, ranks) ? heads * rows * ranks.rows : 0)
     }
 
-    /// The largest rank of a mode that the other ranks leave room for.
+    /// The largest rank of a mode that the other ranks leave room for; one that is kept whole needs none.
     func bond(_ mode: TuckerMode, _ ranks: TuckerRanks) -> Int {
-        min(size(of: mode), coreCount(ranks) / ranks[mode])
+        if kind != .matrix, ranks[mode] == size(of: mode) { return size(of: mode) }
+        return min(size(of: mode), coreCount(ranks) / ranks[mode])
     }
 
     /// Each rank lowered to what the others leave room for.

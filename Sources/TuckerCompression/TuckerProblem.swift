@@ -1,4 +1,5 @@
 import CompressionCore
+import Foundation
 import Kernels
 import LinearAlgebra
 import MatrixCore
@@ -24,7 +25,7 @@ struct TuckerProblem {
     let rowMetric: Metric
     /// R of all members.
     let columnMetric: Metric
-    /// w, by member.
+    /// w, by member; also brings the whole to a norm near 1.
     let weights: [Double]
     /// Whether the members have the metrics that the stack is looked at with.
     let isExact: Bool
@@ -45,12 +46,18 @@ struct TuckerProblem {
         }
         let isPlainInRows = if case .identity = slices[0].rowMetric { true } else { false }
         isExact = areSame && (layout.heads == 1 || isPlainInRows)
-        if areSame {
-            weights = slices.map { _ in 1 }
-        } else {
-            let whole = rowMetric.meanWeight(size: layout.rows) * columnMetric.meanWeight(size: layout.columns)
-            weights = zip(rowMeans, columnMeans).map { whole > 0 ? ($0 * $1 / whole).squareRoot() : 1 }
+        let whole = rowMetric.meanWeight(size: layout.rows) * columnMetric.meanWeight(size: layout.columns)
+        let scale = Self.scale(slices, whole)
+        weights = zip(rowMeans, columnMeans).map { row, column in
+            areSame || whole <= 0 ? scale : scale * (row * column / whole).squareRoot()
         }
+    }
+
+    /// A power of two that brings the weighted stack to a norm near 1, so that products in Float stay in range.
+    private static func scale(_ slices: [TuckerSlice], _ weight: Double) -> Double {
+        let norm = (weight * slices.reduce(0) { $0 + sumOfSquares($1.target) }).squareRoot()
+        guard norm > 0, norm.isFinite else { return 1 }
+        return scalbn(1, -Int(norm.exponent))
     }
 
     var shift: Double? {
@@ -168,8 +175,9 @@ struct TuckerProblem {
     private func scale(_ part: MutableMatrixView<Float>, by weight: Double) {
         if weight == 1 { return }
         let factor = Float(weight)
-        for row in 0..<part.rows {
-            for column in 0..<part.columns { part[row, column] *= factor }
+        parallelFor(part.rows) { row in
+            let line = part.base + row * part.rowStride
+            for column in 0..<part.columns { line[column] *= factor }
         }
     }
 }

@@ -73,7 +73,8 @@ struct TuckerTensor {
             return (vectors, eigen.values.map { max($0, 0).squareRoot() })
         }
         let result = try TruncatedSVD(route: route).decompose(unfolding(mode), rank: count)
-        return (result.u, result.singularValues)
+        // Vectors of vanishing singular values may lie in the span of the others; the factor is orthonormal always.
+        return (try ThinQR(result.u.view).q, result.singularValues)
     }
 
     /// The Gram matrix of an unfolding (size × size), in Double.

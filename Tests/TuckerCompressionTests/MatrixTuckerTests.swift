@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [Float(0), 1e-30, 1e30])
+    @Test(arguments: [Float(0), 1, 1e-30, 1e30])
     func extremeSizesAndZeroStayWhatTheyAre(size: Float) throws {
         let weight = Matrix(rows: 24, columns: 30) { size * Float($0 + 1) * Float($1 % 3 - 1) }
         let tasks = TuckerOracle.tasks([weight])

@@ -40,7 +40,8 @@ struct DenseLayout {
         return config
     }
 
-    /// Walks through the stored tensors in their order, and puts each dense weight where its first factor stands.
+    /// Walks through the stored tensors in their order, and puts each dense weight where its first factor stands; a
+    /// module that has no tensor but shared ones comes last.
     private struct Builder {
         let checkpoint: Checkpoint
         let precision: ReconstructJob.Precision
@@ -68,6 +69,9 @@ struct DenseLayout {
                     add(tensor.name, tensor.shape, tensor.dtype, .stored(tensor.name))
                 }
             }
+            for module in checkpoint.compressedModules where positions[Self.position(of: module.name)] == nil {
+                try add(module)
+            }
             return tensors
         }
 
@@ -84,11 +88,13 @@ struct DenseLayout {
             }
         }
 
-        /// Adds a matrix to its stack. Slices come in natural order, so expert 2 stands before expert 10.
+        /// Adds a matrix to its stack, at the place of its expert among those that are there.
         private mutating func add(slice: String, _ shape: [Int], _ dtype: TensorDType, _ part: Part) {
             guard let stack = Self.stack(of: slice) else { return }
             if let position = positions[stack.name] {
-                tensors[position].parts.append(part)
+                let index = Self.index(of: part)
+                let place = tensors[position].parts.firstIndex { Self.index(of: $0) > index }
+                tensors[position].parts.insert(part, at: place ?? tensors[position].parts.count)
                 var stacked = tensors[position].declaration.shape
                 stacked[0] += 1
                 tensors[position].declaration = TensorDeclaration(
@@ -128,6 +134,14 @@ struct DenseLayout {
                 return nil
             }
             return (String(module[..<dot]), index)
+        }
+
+        /// Which expert a part of a stack is.
+        private static func index(of part: Part) -> Int {
+            switch part {
+            case .stored(let name): stack(of: String(name.dropLast(".weight".count)))?.index ?? 0
+            case .compressed(let module): stack(of: module.name)?.index ?? 0
+            }
         }
 
         private static func position(of module: String) -> String { "\(module).weight" }

@@ -20,7 +20,9 @@ enum MethodOptions {
     static let accuracy = Exclusion("accuracy", [exact, fast])
 
     /// Options that belong to one method.
-    static let special = [
+    static let special = tucker + mixtAndSaten
+
+    private static let mixtAndSaten = [
         Option(
             "mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
         Option(
@@ -33,6 +35,23 @@ enum MethodOptions {
         Option(
             "saten-density", .text("F"), help: "Share of the entries in the sparse part; otherwise what --keep leaves"),
         Option("saten-sweeps", .text("N"), help: "Turns in which the two parts are fitted again; 2 by default"),
+    ]
+
+    private static let tucker = [
+        Option(
+            "tucker-group", .text("GROUP"),
+            help: "What shares factors: matrix (nothing), heads (q, k, v, o of a block), experts, or layers"),
+        Option("share-layers", .text("G"), help: "Consecutive layers that share factors, by default 2"),
+        Option(
+            "tucker-algorithm", .text("NAME"), help: "hosvd, st-hosvd, or hooi (default), which improves on the others"),
+        Option("tucker-sweeps", .text("N"), help: "Most sweeps of hooi, by default 4"),
+        Option(
+            "tucker-form", .text("FORM"),
+            help: "preserve (default): every member of a stack keeps its core; full: members share cores too"),
+        Option(
+            "tucker-ranks", .text("A,B,C"),
+            help: "Ranks by axis: out,in of a matrix; members,out,in of experts and layers; hidden,head_dim,projections "
+                + "of heads"),
     ]
 
     static let common: [any OptionDeclaration] = [method, storage, rankMultiple, exact, fast]
