@@ -76,6 +76,9 @@ let package = Package(
 
         library("TuckerCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         tests("TuckerCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+        library(
+            "TensorTrainCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
+        tests("TensorTrainCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         library("MixTCompression", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
         tests("MixTCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 

@@ -53,6 +53,18 @@ public struct DenseMatrix<Element: MatrixElement>: Sendable {
         self.init(rows: view.rows, columns: view.columns) { view[$0, $1] }
     }
 
+    private init(rows: Int, columns: Int, buffer: AlignedBuffer<Element>) {
+        self.rows = rows
+        self.columns = columns
+        self.buffer = buffer
+    }
+
+    /// The same elements, row by row, in rows of another length; the memory is shared until one of them is written.
+    public func reshaped(rows: Int, columns: Int) -> Self {
+        precondition(rows * columns == count, "\(count) elements for a \(rows) × \(columns) matrix")
+        return Self(rows: rows, columns: columns, buffer: buffer)
+    }
+
     public static func identity(_ size: Int) -> Self {
         var result = Self(rows: size, columns: size)
         for i in 0..<size {
