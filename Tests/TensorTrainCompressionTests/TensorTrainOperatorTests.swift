@@ -34,7 +34,7 @@ import Testing
     @Test(arguments: trains)
     func everySweepGivesTheSameProduct(train: (TrainModes, [Int])) {
         let (modes, ranks) = train
-        let source = Oracle.train(modes, ranks: ranks), chain = CoreChain(sizes: modes.sizes, ranks: source.ranks)
+        let source = Oracle.train(modes, ranks: ranks)
         let x = tokens(5, modes.inFeatures), expected = Oracle.product(x, source.reconstruct())
         for cuts in 0..<(1 << (modes.order - 1)) {
             var blocks: [Range<Int>] = [], start = 0
@@ -43,10 +43,7 @@ import Testing
                 start = core + 1
             }
             for direction in [TrainRoute.Direction.lastToFirst, .firstToLast] {
-                let sweep = TrainSweep(
-                    blocks.map { chain.contract(source.blocks, $0) },
-                    outputs: blocks.map { modes.outputs[$0].reduce(1, *) },
-                    inputs: blocks.map { modes.inputs[$0].reduce(1, *) }, direction: direction)
+                let sweep = TrainSweep(source.blocks, modes: modes, blocks: blocks, direction: direction)
                 var y = Matrix(rows: 5, columns: modes.outFeatures)
                 sweep.apply(x.view, into: y.mutableView())
                 #expect(Oracle.relativeDifference(y, expected) < 1e-5, "\(blocks) \(direction)")

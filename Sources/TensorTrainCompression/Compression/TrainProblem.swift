@@ -10,6 +10,8 @@ struct TrainProblem {
     private let svd: TensorTrainSVD
     /// The target in the order of the tensor.
     private let tensor: Matrix
+    /// For an objective with metrics.
+    private let fit: TrainFit?
     private let bonds: Lazy<BondSpectra>
 
     struct Solution {
@@ -25,18 +27,34 @@ struct TrainProblem {
         self.objective = objective
         svd = TensorTrainSVD(route: route)
         let tensor = InterleavedOrder(modes).tensor(of: objective.target)
+        let fit = objective.isPlain ? nil : try TrainFit(objective, modes: modes)
         self.tensor = tensor
-        bonds = Lazy { try BondSpectra(tensor: tensor, modes: modes) }
+        self.fit = fit
+        bonds = Lazy { try BondSpectra(tensor: fit?.target ?? tensor, modes: modes) }
     }
 
-    var shift: Double? { nil }
+    /// What was added to the diagonal of the metrics.
+    var shift: Double? {
+        switch (objective.inputs, objective.outputs) {
+        case (.gram(let inputs), .gram(let outputs)): max(inputs.shift, outputs.shift)
+        case (.gram(let gram), _), (_, .gram(let gram)): gram.shift
+        default: nil
+        }
+    }
 
-    /// The singular values at the bonds.
+    /// The singular values at the bonds, in the basis in which the metrics are nearest to the identity.
     func spectra() throws -> BondSpectra { try bonds.value() }
 
     func solve(ranks: [Int]) throws -> Solution {
         let (train, evidence) = try svd.decompose(tensor: tensor, modes: modes, keeping: .ranks(ranks))
-        return Solution(train: train, relativeError: evidence.relativeError, solver: "tt-svd, \(evidence.solver.rawValue)")
+        guard let fit else {
+            return Solution(
+                train: train, relativeError: evidence.relativeError, solver: "tt-svd, \(evidence.solver.rawValue)")
+        }
+        let result = try fit.run(ranks: ranks, from: train, by: svd)
+        return Solution(
+            train: result.train, relativeError: result.relativeError, solver: "alternating least squares",
+            details: [("passes", JSON(result.passes)), ("start_error", JSON(result.firstError))])
     }
 }
 

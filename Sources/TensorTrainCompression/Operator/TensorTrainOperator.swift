@@ -102,11 +102,7 @@ public struct TensorTrainOperator: LinearOperator {
             multiply(MatrixOperand(x), MatrixOperand(reconstruct().view.transposed), into: y)
             return
         }
-        let chain = CoreChain(sizes: modes.sizes, ranks: ranks)
-        let sweep = TrainSweep(
-            route.blocks.map { chain.contract(blocks, $0) },
-            outputs: route.blocks.map { modes.outputs[$0].reduce(1, *) },
-            inputs: route.blocks.map { modes.inputs[$0].reduce(1, *) }, direction: route.direction)
+        let sweep = TrainSweep(blocks, modes: modes, blocks: route.blocks, direction: route.direction)
         sweep.apply(x, into: y)
     }
 

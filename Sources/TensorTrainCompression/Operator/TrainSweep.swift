@@ -28,12 +28,13 @@ struct TrainSweep {
     /// About 16 MB for both states.
     private static let scratchNumbers = 1 << 22
 
-    /// - Parameters:
-    ///   - blocks: contracted as the route says.
-    ///   - outputs: output mode of each block; `inputs` likewise.
-    init(_ blocks: [TrainBlock], outputs: [Int], inputs: [Int], direction: TrainRoute.Direction) {
-        inFeatures = inputs.reduce(1, *)
-        outFeatures = outputs.reduce(1, *)
+    /// - Parameter cores: of the train, one by one.
+    init(_ cores: [TrainBlock], modes: TrainModes, blocks ranges: [Range<Int>], direction: TrainRoute.Direction) {
+        let ranks = [1] + cores.map(\.right), chain = CoreChain(sizes: modes.sizes, ranks: ranks)
+        let outputs = ranges.map { modes.outputs[$0].reduce(1, *) }, inputs = ranges.map { modes.inputs[$0].reduce(1, *) }
+        let blocks = ranges.map { Self.gathered(chain.contract(cores, $0), modes, $0) }
+        inFeatures = modes.inFeatures
+        outFeatures = modes.outFeatures
         switch direction {
         case .lastToFirst:
             stages = blocks.indices.reversed().map { index in
@@ -49,6 +50,18 @@ struct TrainSweep {
                     behind: inputs[(index + 1)...].reduce(1, *))
             }
         }
+    }
+
+    /// A contracted block [R, (i j i j …), R'] with its output modes before its input modes: [R, M, N, R'].
+    private static func gathered(_ block: TrainBlock, _ modes: TrainModes, _ range: Range<Int>) -> TrainBlock {
+        guard range.count > 1, let last = modes.inputs[range].last else { return block }
+        // R is one more output digit before the others, R' belongs to the last input digit.
+        let order = InterleavedOrder(
+            TrainModes(
+                outputs: [block.left] + modes.outputs[range],
+                inputs: [1] + modes.inputs[range].dropLast() + [last * block.right]))
+        return TrainBlock(
+            MatrixOperand(order.matrix(of: block.numbers)), left: block.left, size: block.size, right: block.right)
     }
 
     /// y ← x · W'ᵀ.

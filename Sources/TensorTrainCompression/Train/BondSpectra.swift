@@ -6,9 +6,9 @@ import MatrixCore
 ///
 /// Cutting the bonds at r₁ … r_(d−1) loses at most Σ_k Σ_{i>r_k} σ_(k,i)², so ranks are chosen to make that small for
 /// few parameters Σ r_(k−1) s_k r_k. The parameters couple neighbouring bonds only: for a price λ of a parameter the best
-/// ranks are a shortest path, found exactly over a grid of candidates; λ is halved in on, and single ranks are
-/// then changed by one while that is allowed. Raising ranks one by one from the start instead ends far from the
-/// optimum: a rank pays only together with those beside it.
+/// ranks are a shortest path, found exactly over a grid of candidates; λ is halved in on, and pairs of ranks are then moved
+/// against each other while that pays. Raising ranks one by one from the start instead ends far from the optimum: a
+/// rank pays only together with those beside it.
 ///
 /// - Cost: the singular values of d − 1 unfoldings; the search is some 10⁵ steps for each price tried.
 public struct BondSpectra: Sendable {
@@ -46,13 +46,17 @@ public struct BondSpectra: Sendable {
     /// The ranks of least loss whose cores have at most this many numbers; ones where even these have more.
     public func ranks(within parameters: Int) -> [Int] {
         let chosen = search { modes.parameters(ranks: $0) <= parameters } ?? modes.ranks(cappedAt: 1)
-        return improved(chosen, by: 1) { modes.parameters(ranks: $0) <= parameters }
+        return settled(
+            chosen,
+            Purpose(value: loss, isAllowed: { modes.parameters(ranks: $0) <= parameters }, wantsLarge: true))
     }
 
     /// The fewest parameters whose loss is at most `squares`.
     public func ranks(leaving squares: Double) -> [Int] {
         let chosen = search(cheapest: false) { loss($0) > squares } ?? modes.bondLimits
-        return improved(chosen, by: -1) { loss($0) <= squares }
+        return settled(
+            chosen,
+            Purpose(value: { Double(modes.parameters(ranks: $0)) }, isAllowed: { loss($0) <= squares }, wantsLarge: false))
     }
 
     /// The ranks at the border of a condition that holds for high prices of a parameter: the last that satisfy it, or
@@ -112,23 +116,66 @@ public struct BondSpectra: Sendable {
         return ranks + [limit]
     }
 
-    /// Changes single ranks while the condition allows, each time the one that pays most: the most loss for a parameter
-    /// when ranks rise, the least when they fall.
-    private func improved(_ ranks: [Int], by step: Int, while allowed: ([Int]) -> Bool) -> [Int] {
-        var ranks = ranks
-        let limits = modes.bondLimits
+    // MARK: - Local search
+
+    /// What ranks are for: the first is to be small while the second stays within a limit.
+    private struct Purpose {
+        let value: ([Int]) -> Double
+        let isAllowed: ([Int]) -> Bool
+        /// Whether ranks should be as large as allowed, or as small.
+        let wantsLarge: Bool
+    }
+
+    /// Moves one rank and sets another as far as the limit allows, while that improves the value. The path found for a
+    /// price leaves gaps between one price and the next, which this fills.
+    private func settled(_ ranks: [Int], _ purpose: Purpose) -> [Int] {
+        var best = ranks, bestValue = purpose.value(ranks)
         while true {
-            var best: (value: Double, ranks: [Int])?
-            for bond in ranks.indices where (1...limits[bond]).contains(ranks[bond] + step) {
-                var changed = ranks
-                changed[bond] += step
-                guard modes.objection(toRanks: changed) == nil, allowed(changed) else { continue }
-                let parameters = modes.parameters(ranks: changed) - modes.parameters(ranks: ranks)
-                let value = (loss(ranks) - loss(changed)) / Double(max(1, abs(parameters)))
-                if value > best?.value ?? -.infinity { best = (value, changed) }
+            let start = best
+            for moved in start.indices {
+                for follower in start.indices {
+                    for shift in Self.shifts(moved == follower ? 0 : modes.bondLimits[moved]) {
+                        var candidate = start
+                        candidate[moved] += shift
+                        guard (1...modes.bondLimits[moved]).contains(candidate[moved]),
+                            let rank = furthest(candidate, follower, purpose)
+                        else { continue }
+                        candidate[follower] = rank
+                        guard modes.objection(toRanks: candidate) == nil else { continue }
+                        let value = purpose.value(candidate)
+                        if value < bestValue { (best, bestValue) = (candidate, value) }
+                    }
+                }
             }
-            guard let best else { return ranks }
-            ranks = best.ranks
+            if best == start { return best }
         }
+    }
+
+    private static func shifts(_ limit: Int) -> [Int] {
+        guard limit > 0 else { return [0] }
+        let steps = (0..<Int.bitWidth).prefix { 1 << $0 <= limit }.map { 1 << $0 }
+        return steps + steps.map { -$0 }
+    }
+
+    /// The largest or smallest rank that is allowed on a bond beside the others; nil if none is.
+    private func furthest(_ ranks: [Int], _ bond: Int, _ purpose: Purpose) -> Int? {
+        let all = [1] + ranks + [1], sizes = modes.sizes, here = bond + 1
+        let most = min(all[here - 1] * sizes[here - 1], sizes[here] * all[here + 1], modes.bondLimits[bond])
+        let least = max(
+            (all[here - 1] + sizes[here - 1] - 1) / sizes[here - 1], (all[here + 1] + sizes[here] - 1) / sizes[here], 1)
+        guard least <= most else { return nil }
+        func isAllowed(_ rank: Int) -> Bool {
+            var changed = ranks
+            changed[bond] = rank
+            return purpose.isAllowed(changed)
+        }
+        var (good, bad) = purpose.wantsLarge ? (least, most) : (most, least)
+        guard isAllowed(good) else { return nil }
+        if isAllowed(bad) { return bad }
+        while abs(good - bad) > 1 {
+            let middle = (good + bad) / 2
+            if isAllowed(middle) { good = middle } else { bad = middle }
+        }
+        return good
     }
 }

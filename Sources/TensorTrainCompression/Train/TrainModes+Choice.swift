@@ -48,7 +48,7 @@ private struct ModeSearch {
     var inputs: [Int]
 
     /// How much an uneven size of a core counts against an uneven mode.
-    private static let sizeWeight = 4.0
+    private static let sizeWeight = 16.0
 
     var modes: TrainModes { TrainModes(outputs: outputs, inputs: inputs) }
 
