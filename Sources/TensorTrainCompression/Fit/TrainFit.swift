@@ -25,7 +25,7 @@ struct TrainFit {
     /// The target in the new basis, in the order of the tensor.
     let target: Matrix
     /// ‖T‖² in the metric, in the units of `squaredError`.
-    private let squaredNorm: Double
+    private var squaredNorm = 0.0
     let order: InterleavedOrder
 
     /// Passes over the train, one way each.
@@ -50,16 +50,7 @@ struct TrainFit {
         inputs = FitMetric(objective.inputs, inputRoot)
         outputs = FitMetric(objective.outputs, outputRoot)
         target = order.tensor(of: MatrixOperand(Self.changed(objective.target, outputRoot, inputRoot)))
-        squaredNorm = 0
-        let norm = squaredError(target)
-        self = TrainFit(self, squaredNorm: norm)
-    }
-
-    private init(_ other: TrainFit, squaredNorm: Double) {
-        (modes, inputs, outputs) = (other.modes, other.inputs, other.outputs)
-        (inputRoot, outputRoot) = (other.inputRoot, other.outputRoot)
-        (target, order) = (other.target, other.order)
-        self.squaredNorm = squaredNorm
+        squaredNorm = squaredError(target)
     }
 
     /// C_oᵀ T C_i.
