@@ -9,7 +9,7 @@ import Testing
     static let trains: [(TrainModes, [Int])] = [
         (TrainModes(outputs: [6, 4], inputs: [4, 9]), [5]), (TrainModes(outputs: [5, 3, 7], inputs: [3, 2, 11]), [4, 9]),
         (TrainModes(splitOutputs: [7, 5], inputs: [3, 11]), [3, 6, 5]),
-        (TrainModes(outputs: [2, 3, 2, 2], inputs: [2, 3, 1, 2]), [3, 5, 2]),
+        (TrainModes(outputs: [2, 3, 2, 2], inputs: [2, 3, 1, 2]), [3, 4, 2]),
         (TrainModes(outputs: [31, 1], inputs: [1, 29]), [8]), (TrainModes(outputs: [17], inputs: [19]), []),
         (TrainModes(outputs: [1, 13], inputs: [11, 1]), [1]), (TrainModes(outputs: [3, 2, 2, 2, 2], inputs: [2, 2, 2, 2, 3]), [2, 4, 4, 2]),
     ]
