@@ -103,7 +103,8 @@ let package = Package(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "TuckerCompression", "MixTCompression", "SatenCompression", "Statistics", "Models",
+                "SVDCompression", "TuckerCompression", "TensorTrainCompression", "MixTCompression", "SatenCompression",
+                "Statistics", "Models",
                 "Planning",
             ]
         ),

@@ -2,19 +2,20 @@ import CompressionCore
 import MixTCompression
 import SVDCompression
 import SatenCompression
+import TensorTrainCompression
 import TuckerCompression
 
 /// The methods and schemas that the program knows: adding a method is a folder of its own and a line in each list.
 public enum MethodRegistry {
     /// Every way to compress.
     static let compressors: [any Compressor.Type] = [
-        SVDCompressor.self, TuckerCompressor.self, MixTCompressor.self, SatenCompressor.self,
+        SVDCompressor.self, TuckerCompressor.self, TensorTrainCompressor.self, MixTCompressor.self, SatenCompressor.self,
     ]
 
     /// Every schema that can be read back.
     public static let library = OperatorLibrary([
-        DenseOperator.self, FactorOperator.self, PivotOperator.self, TuckerOperator.self, MixTOperator.self,
-        SatenOperator.self,
+        DenseOperator.self, FactorOperator.self, PivotOperator.self, TuckerOperator.self, TensorTrainOperator.self,
+        MixTOperator.self, SatenOperator.self,
     ])
 
     /// The names that `--method` takes.

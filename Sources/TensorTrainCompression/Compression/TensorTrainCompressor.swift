@@ -20,6 +20,13 @@ import Safetensors
 public struct TensorTrainCompressor: Compressor {
     public static let method = "tt"
     public static var optionNames: [String] { TensorTrainOptions.names }
+    public static var sizeOptionNames: [String] { ["tt-ranks"] }
+
+    /// - Parameter ranks: r₀ … r_d, the ones at both ends included.
+    public static func sizeOptions(ranks: [Int]) -> [String: String]? {
+        guard ranks.count > 2 else { return nil }
+        return ["tt-ranks": ranks.dropFirst().dropLast().map(String.init).joined(separator: ",")]
+    }
 
     public var options: TensorTrainOptions
     public var route: TruncatedSVD.Route
@@ -35,6 +42,9 @@ public struct TensorTrainCompressor: Compressor {
     }
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
+        if settings.storage == .pivot {
+            throw .badOption(name: "storage", reason: "tt stores its cores whole; only svd leaves out redundant numbers")
+        }
         self.init(
             options: try TensorTrainOptions(settings), route: settings.route, rankMultiple: settings.rankMultiple)
     }
@@ -135,7 +145,7 @@ public struct TensorTrainCompressor: Compressor {
         let compressed = TensorTrainOperator(train, storedAs: task.member.factorType)
         var evidence = CompressionEvidence(solver: solution.solver)
         evidence.energyKept = 1 - solution.relativeError * solution.relativeError
-        evidence.shift = problem.shift
+        evidence.shift = task.objective.shift
         evidence.roundingError = Self.roundingError(train, storedAs: compressed, target: task.objective.target)
         for (name, value) in solution.details { evidence.details[name] = value }
         return .compressed(compressed, evidence)

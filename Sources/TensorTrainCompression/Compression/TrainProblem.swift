@@ -33,15 +33,6 @@ struct TrainProblem {
         bonds = Lazy { try BondSpectra(tensor: fit?.target ?? tensor, modes: modes) }
     }
 
-    /// What was added to the diagonal of the metrics.
-    var shift: Double? {
-        switch (objective.inputs, objective.outputs) {
-        case (.gram(let inputs), .gram(let outputs)): max(inputs.shift, outputs.shift)
-        case (.gram(let gram), _), (_, .gram(let gram)): gram.shift
-        default: nil
-        }
-    }
-
     /// The singular values at the bonds, in the basis in which the metrics are nearest to the identity.
     func spectra() throws -> BondSpectra { try bonds.value() }
 

@@ -20,7 +20,7 @@ enum MethodOptions {
     static let accuracy = Exclusion("accuracy", [exact, fast])
 
     /// Options that belong to one method.
-    static let special = tucker + mixtAndSaten
+    static let special = tucker + train + mixtAndSaten
 
     private static let mixtAndSaten = [
         Option(
@@ -35,6 +35,17 @@ enum MethodOptions {
         Option(
             "saten-density", .text("F"), help: "Share of the entries in the sparse part; otherwise what --keep leaves"),
         Option("saten-sweeps", .text("N"), help: "Turns in which the two parts are fitted again; 2 by default"),
+    ]
+
+    private static let train = [
+        Option(
+            "tt-layout", .text("LAYOUT"),
+            help: "interleaved (default): output and input modes side by side in every core; split: inputs, then outputs"),
+        Option("tt-order", .text("D"), help: "Cores of a train, or modes a side of a split one; 2 by default"),
+        Option(
+            "tt-modes", .text("FORM"),
+            help: "Modes, such as out=8x8x16,in=4x4x8; forms for several shapes are separated by \";\""),
+        Option("tt-ranks", .text("R1,R2"), help: "Ranks of all bonds of a train. A target by itself"),
     ]
 
     private static let tucker = [
