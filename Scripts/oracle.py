@@ -42,8 +42,8 @@ def window_ids(tokenizer, text, context, bos="auto"):
     return [ids[i:i + context] for i in range(0, len(ids) - context + 1, context)]
 
 
-def document_ids(tokenizer, text, context, separator, bos="auto"):
-    """Documents between lines equal to `separator`, stripped, each with BOS if the model has one, cut to `context`."""
+def split_documents(text, separator):
+    """What stands between lines equal to `separator`, stripped; empty documents are left out."""
     documents, lines = [], []
     for line in text.split("\n") + [separator]:
         if line == separator:
@@ -51,9 +51,15 @@ def document_ids(tokenizer, text, context, separator, bos="auto"):
             lines = []
         else:
             lines.append(line)
+    return [document for document in documents if document]
+
+
+def document_ids(tokenizer, text, context, separator, bos="auto"):
+    """Documents between lines equal to `separator`, stripped, each with BOS if the model has one, cut to `context`."""
     use_bos = bos == "always" or (bos == "auto" and tokenizer.bos_token_id is not None)
     start = [tokenizer.bos_token_id] if use_bos else []
-    rows = [start + tokenizer(document, add_special_tokens=False)["input_ids"] for document in documents if document]
+    rows = [start + tokenizer(document, add_special_tokens=False)["input_ids"]
+            for document in split_documents(text, separator)]
     return [row[:context] for row in rows if len(row) > 1]
 
 
