@@ -74,7 +74,8 @@ public final class ActivationStatistics: Sendable {
         return try numbers(.absoluteSum, of: input).map { $0 / tokens }
     }
 
-    /// The metric Σ x xᵀ of the module's inputs; nil where it was not looked at.
+    /// The metric Σ x xᵀ of the module's inputs; nil where it was not looked at. One of few tokens is drawn towards the
+    /// identity, see `Shrinkage`.
     ///
     /// - Throws: `StatisticsError.badTensor` where the sums are not finite or no moments.
     public func gram(for module: String) throws(StatisticsError) -> GramMetric? {
@@ -82,7 +83,9 @@ public final class ActivationStatistics: Sendable {
         if let known = metrics.withLock({ $0.metric(of: input.name) }) { return known }
         let metric: GramMetric
         do {
-            metric = try GramMetric(moment: try moments(of: input).moment)
+            let sums = try moments(of: input)
+            let isEnough = sums.tokens >= Shrinkage.enoughTokensPerFeature * sums.features
+            metric = try GramMetric(moment: sums.moment, ridge: isEnough ? 0 : Shrinkage(of: sums).ridge)
         } catch let error as StatisticsError {
             throw error
         } catch {

@@ -13,7 +13,7 @@ struct ObjectiveCommandTests {
 
     init() throws { folder = try ModelFolder() }
 
-    private func calibrate(_ name: String = "stats", _ more: [String] = ["--samples", "8"]) throws -> String {
+    private func calibrate(_ name: String = "stats", _ more: [String] = ["--samples", "16"]) throws -> String {
         let run = try ProgramRun.of(
             ["calibrate", Self.model, "--text", Self.model + "/calibration.txt", "-o", folder.at(name), "-q"] + more)
         #expect(run.code == 0, "\(run.errors)")
@@ -90,7 +90,8 @@ struct ObjectiveCommandTests {
         return DenseOperator(weight: MatrixOperand(product))
     }
 
-    /// Of every matrix, and at most that of the plain objective at the same rank.
+    /// Of every matrix, and below that of the plain objective at the same rank. There are more than ten tokens a feature,
+    /// so nothing is added to a moment.
     @Test func theReportHasActivationErrors() throws {
         let stats = try calibrate()
         var errors: [[Double]] = []
@@ -101,7 +102,7 @@ struct ObjectiveCommandTests {
             ])
             #expect(run.code == 0, "\(run.errors)")
             let tensors = try #require(try folder.report(of: kind)["tensors"]?.array)
-            #expect(tensors.allSatisfy { ($0["shift"]?.double == 0) == (kind == "activations") })
+            #expect(tensors.allSatisfy { $0["shift"]?.double == (kind == "activations" ? 0 : nil) })
             errors.append(tensors.compactMap { $0["activation_error"]?.double })
             #expect(errors.last?.count == 35)
         }

@@ -64,9 +64,7 @@ public enum Metric: Sendable {
             return MatrixOperand(Matrix64(rows: rows.rows, columns: rows.columns) { rows[$0, $1] * weights[$1] })
         case .gram(let gram):
             precondition(gram.size == rows.columns, "a metric of another size")
-            var result = Matrix64(uninitializedRows: rows.rows, columns: rows.columns)
-            multiply(rows, MatrixOperand(gram.root), into: result.mutableView())
-            return MatrixOperand(result)
+            return MatrixOperand(gram.weighted(rows))
         }
     }
 }

@@ -49,7 +49,10 @@ struct ObjectiveSource: Sendable {
         of compressed: any LinearOperator, for module: LinearModule, weight: MatrixOperand
     ) throws -> Double? {
         guard let gram = try activations(of: module) else { return nil }
-        return Objective(target: weight, inputs: .gram(gram)).relativeError(of: compressed)
+        let found = compressed.reconstruct()
+        let error = Matrix64(rows: found.rows, columns: found.columns) { weight[$0, $1] - Double(found[$0, $1]) }
+        let norm = gram.squaredNorm(of: weight), lost = gram.squaredNorm(of: MatrixOperand(error))
+        return norm > 0 ? (lost / norm).squareRoot() : 0
     }
 
     // MARK: Statistics
