@@ -3,7 +3,9 @@
 Proves that `lowrank eval` computes the same function as PyTorch in float32: for random models of every family
 (make_random_model.py) and for any checkpoint named, the largest difference of a logit is at most 1e-4 of the largest
 logit, and the loss agrees; for encoders, that embeddings have cosine 0.99999 or more. With --speed, compares tokens per
-second of prefill and of cached decoding with 2 threads each.
+second of prefill and of cached decoding with 2 threads each. With --memory (Linux), proves that weights are mapped and
+not copied: the memory that is no page of a file stays below a quarter of the weights, whose size should be 500 MB or
+more for this to say something.
 
     swift build -c release
     python3 Scripts/check_runtime.py                                      every family
@@ -11,6 +13,7 @@ second of prefill and of cached decoding with 2 threads each.
     python3 Scripts/check_runtime.py --model ../shared/data/stories260K --length 300
     python3 Scripts/check_runtime.py --speed --model ../shared/data/stories260K
     python3 Scripts/check_runtime.py --speed --random-llama 1024x8
+    python3 Scripts/check_runtime.py --memory --random-llama 2048x8 --length 512
 """
 
 import argparse
@@ -27,6 +30,7 @@ import oracle
 
 LOGIT_TOLERANCE = 1e-4   # of the largest logit
 LOSS_TOLERANCE = 2e-6    # nats per token
+COPIED_SHARE = 0.25      # of the bytes of the weights
 COSINE_FLOOR = 0.99999
 
 
@@ -68,6 +72,23 @@ class Lowrank:
         tokens.write_text(json.dumps(ids))
         result = self.run("generate", folder, "--tokens", tokens, "--max-tokens", count, "--ignore-eos")
         return result["decode_tokens_per_second"]
+
+
+    def most_anonymous_memory(self, folder, ids):
+        """Largest resident memory in bytes that is no page of a file, looked at every 20 ms of a run over the ids."""
+        tokens = self.scratch / "ids.json"
+        tokens.write_text(json.dumps(ids))
+        process = subprocess.Popen(
+            [str(self.program), "eval", str(folder), "--tokens", str(tokens), "--context", str(len(ids)), "--bos",
+             "never", "--threads", str(self.threads), "--quiet"], stdout=subprocess.DEVNULL)
+        most = 0
+        while process.poll() is None:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            most = max([most] + [1024 * int(line.split()[1]) for line in status.splitlines() if "RssAnon" in line])
+            time.sleep(0.02)
+        if process.returncode != 0:
+            raise RuntimeError(f"exit {process.returncode}")
+        return most
 
 
 # --- The transformers side ---
@@ -169,6 +190,14 @@ def check_speed(lowrank, folder, options):
                            for name, _, ours, theirs in pairs)
 
 
+def check_memory(lowrank, folder, options):
+    config = json.loads((folder / "config.json").read_text())
+    ids = random_ids(config["vocab_size"], min(options.length, config["max_position_embeddings"]))
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    found = lowrank.most_anonymous_memory(folder, ids)
+    return found <= COPIED_SHARE * weights, f"{found / 1e6:.0f} MB beside {weights / 1e6:.0f} MB of mapped weights"
+
+
 def random_llama(shape, folder):
     """HIDDENxLAYERS: a Llama whose feed-forward side is 2.75 × hidden, heads of 64, vocabulary 4096."""
     hidden, layers = map(int, shape.split("x"))
@@ -212,6 +241,7 @@ def options_of():
     parser.add_argument("--compare", choices=["logits", "loss"], default="logits")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--speed", action="store_true", help="compare tokens per second instead")
+    parser.add_argument("--memory", action="store_true", help="check that weights are not copied instead")
     parser.add_argument("--decode", type=int, default=64, help="tokens to decode for --speed")
     parser.add_argument("--prefill-ratio", type=float, help="fail below this ratio")
     parser.add_argument("--decode-ratio", type=float, help="fail below this ratio")
@@ -229,7 +259,8 @@ def main():
         lowrank = Lowrank(options.program, pathlib.Path(scratch), options.threads)
         for name, folder in folders(options, pathlib.Path(scratch)):
             try:
-                good, text = (check_speed if options.speed else check_parity)(lowrank, folder, options)
+                check = check_speed if options.speed else check_memory if options.memory else check_parity
+                good, text = check(lowrank, folder, options)
             except RuntimeError as error:
                 good, text = False, str(error)
             failures += not good
