@@ -40,7 +40,7 @@ extension CompressionPlan {
         return [
             "parameters": JSON(inventory.parameters(of: self)), "file_bytes": JSON(try inventory.fileBytes(of: self)),
             "keep_compressed": JSON(Double(inventory.parameters(ofSelected: self)) / Double(max(dense, 1))),
-            "keep_model": JSON(Double(inventory.parameters(of: self)) / Double(max(checkpoint.parameterCount, 1))),
+            "keep_model": JSON(Double(inventory.parameters(of: self)) / Double(max(checkpoint.denseParameterCount, 1))),
         ]
     }
 

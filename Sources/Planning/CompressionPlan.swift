@@ -41,7 +41,8 @@ public struct PlannedGroup: Sendable {
             GroupMember(
                 module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
                 factorType: factorType ?? Self.factorType(of: module),
-                heads: checkpoint.dimensions.heads(of: module))
+                heads: checkpoint.dimensions.heads(of: module),
+                stored: module.factors.map { .init(rank: $0.rank, parameters: $0.parameters) })
         }
         compressor = method.compressor
         settings = method.settings
@@ -69,6 +70,9 @@ public struct PlannedGroup: Sendable {
 
     /// Numbers that the matrices have.
     public var denseParameters: Int { modules.reduce(0) { $0 + $1.module.parameters } }
+
+    /// Numbers that they are stored as in the source.
+    var storedParameters: Int { modules.reduce(0) { $0 + $1.module.storedParameters } }
 
     /// The tensors that the group is stored as, under their names in the checkpoint, those that modules share once.
     func tensors(_ sizes: KeyPath<PlannedSize, [PlannedTensor]>) -> [(name: String, tensor: PlannedTensor)] {

@@ -17,15 +17,19 @@ public struct ModuleSelection: Sendable, Equatable {
     }
 
     /// - Throws: `PlanningError.unreadableWeight` if a weight would be selected that is stored in a type that cannot be
-    ///   computed with; one that is not selected is carried along.
+    ///   computed with, `.compressedAlready` for one in a form that cannot be compressed further; what is not selected is
+    ///   carried along.
     public func modules(of checkpoint: Checkpoint) throws(PlanningError) -> [LinearModule] {
-        let all = checkpoint.linearModules
+        let all = checkpoint.compressibleModules
         let unreadable = Self.unreadableWeights(of: checkpoint)
-        let names = all.map(\.name) + unreadable.map(\.module)
+        let final = Self.finalModules(of: checkpoint, besides: all)
+        let names = all.map(\.name) + unreadable.map(\.module) + final.map(\.name)
         let defaults = all.filter(\.selectedByDefault).map(\.name) + unreadable.filter(Self.isInBlock).map(\.module)
+            + final.filter(\.selectedByDefault).map(\.name)
         let included = try include.isEmpty ? Set(defaults) : Self.names(matching: include, "include", among: names)
         let excluded = try Self.names(matching: exclude, "exclude", among: names)
-        let blocks = try layers?.layers(among: Set(all.compactMap(\.layer) + unreadable.compactMap(\.layer)))
+        let blocks = try layers?.layers(
+            among: Set(all.compactMap(\.layer) + unreadable.compactMap(\.layer) + final.compactMap(\.layer)))
         func isSelected(_ name: String, _ layer: Int?) -> Bool {
             included.contains(name) && !excluded.contains(name) && (blocks.map { $0.contains(layer ?? -1) } ?? true)
         }
@@ -34,9 +38,18 @@ public struct ModuleSelection: Sendable, Equatable {
                 tensor: tensor.name, module: tensor.module, dtype: tensor.dtype.rawValue,
                 file: checkpoint.files[tensor.file].path)
         }
+        if let module = final.first(where: { isSelected($0.name, $0.layer) }) {
+            throw .compressedAlready(module: module.name, schema: module.schema)
+        }
         let selected = all.filter { isSelected($0.name, $0.layer) }
         if selected.isEmpty { throw .nothingSelected }
         return selected
+    }
+
+    /// Compressed layers whose form cannot be compressed further.
+    private static func finalModules(of checkpoint: Checkpoint, besides modules: [LinearModule]) -> [CompressedModule] {
+        let factored = Set(modules.map(\.name))
+        return checkpoint.compressedModules.filter { !factored.contains($0.name) }
     }
 
     private static func unreadableWeights(of checkpoint: Checkpoint) -> [CheckpointTensor] {

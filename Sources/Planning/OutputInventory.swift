@@ -29,15 +29,16 @@ public struct OutputInventory: Sendable {
     /// Numbers in the whole output, positions not counted.
     public func parameters(of plan: CompressionPlan, _ form: Form = .planned) -> Int {
         let tied = tiedHead.flatMap { checkpoint.tensor(named: $0)?.elementCount } ?? 0
-        let selected = plan.groups.reduce(0) { $0 + $1.denseParameters }
-        return checkpoint.parameterCount - tied - selected + parameters(ofSelected: plan, form)
+        let selected = plan.groups.reduce(0) { $0 + $1.storedParameters }
+        return checkpoint.parameterCount - checkpoint.factorPositionCount - tied - selected
+            + parameters(ofSelected: plan, form)
     }
 
     /// Bytes of the weight files of the whole output, headers included: exact for one file, and for several an upper
     /// bound that is a few hundred bytes a file too large.
     public func fileBytes(of plan: CompressionPlan, _ form: Form = .planned) throws -> Int {
         let compressed = plan.modules.filter(\.isCompressed)
-        let replaced = Set(compressed.map(\.module.weightName)), names = Set(compressed.map(\.module.name))
+        let replaced = Set(compressed.flatMap(\.module.tensorNames)), names = Set(compressed.map(\.module.name))
         var declarations = try plan.groups.flatMap { try Self.declarations(of: $0, form) }
         // Slices of a stack that stay dense while others do not are stored one by one.
         for module in checkpoint.linearModules where replaced.contains(module.weightName) && !names.contains(module.name) {
@@ -56,7 +57,7 @@ public struct OutputInventory: Sendable {
 
     /// Numbers that a group keeps, those of matrices that stay dense included.
     private static func parameters(of group: PlannedGroup, _ form: Form) -> Int {
-        let dense = group.modules.reduce(0) { $0 + ($1.size?.schema == nil ? $1.module.parameters : 0) }
+        let dense = group.modules.reduce(0) { $0 + ($1.size?.schema == nil ? $1.module.storedParameters : 0) }
         func numbers(_ tensors: [(name: String, tensor: PlannedTensor)]) -> Int {
             tensors.reduce(0) { $0 + ($1.tensor.isIndex ? 0 : $1.tensor.elementCount) }
         }

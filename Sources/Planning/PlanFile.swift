@@ -147,12 +147,12 @@ extension PlanFile {
         if let fingerprint, fingerprint != (try checkpoint.fingerprint()) {
             throw PlanningError.badPlan(module: nil, "it was made for another model: the fingerprints differ")
         }
-        let known = Set(checkpoint.linearModules.map(\.name))
+        let compressible = checkpoint.compressibleModules, known = Set(compressible.map(\.name))
         for entry in entries where !known.contains(entry.module) {
-            throw PlanningError.badPlan(module: entry.module, "the model has no such dense linear layer")
+            throw PlanningError.badPlan(module: entry.module, "the model has no such linear layer")
         }
         let entries = Dictionary(uniqueKeysWithValues: entries.map { ($0.module, $0) })
-        let modules = checkpoint.linearModules.filter { entries[$0.name] != nil }
+        let modules = compressible.filter { entries[$0.name] != nil }
         var groups: [PlannedGroup] = []
         var recipes: [Recipe] = []
         for module in modules {

@@ -8,6 +8,8 @@ public enum PlanningError: Error, Equatable, Sendable {
     case nothingSelected
     /// A selected weight has a type that cannot be computed with.
     case unreadableWeight(tensor: String, module: String, dtype: String, file: String)
+    /// A selected layer has a form that cannot be compressed further.
+    case compressedAlready(module: String, schema: String)
     /// The smallest possible result is above the target.
     case targetUnreachable(target: String, smallest: String)
     /// The model has no group of the kind that a method was asked to compress.
@@ -30,6 +32,8 @@ extension PlanningError: CustomStringConvertible {
         case .unreadableWeight(_, let module, let dtype, _):
             "the weight has type \(dtype), which cannot be compressed; expected F64, F32, F16 or BF16 "
                 + "(--exclude '\(module)' carries it along untouched)"
+        case .compressedAlready(let module, let schema):
+            "\(module) is compressed already, as \(schema); compress the original"
         case .targetUnreachable(let target, let smallest):
             "the target \(target) cannot be reached: the smallest possible result is \(smallest)"
         case .nothingToGroup(let group, let reason):

@@ -23,6 +23,7 @@ import Safetensors
 ///   SVD-free PCA of the outputs (COALA, arXiv 2507.07580).
 public struct SVDCompressor: Compressor {
     public static let method = "svd"
+    public static let truncatesFactors = true
 
     public var route: TruncatedSVD.Route
     public var storage: MethodSettings.Storage

@@ -65,7 +65,7 @@ struct PlanCommandTests {
         (["plan_version": 2, "modules": ["a": ["rank": 1]]], "plan_version is 2; expected 1"),
         (["plan_version": 1, "modules": [:]], "names no module"),
         (["plan_version": 1, "moduls": [:], "modules": ["a": ["rank": 1]]], "\"moduls\" means nothing"),
-        (["plan_version": 1, "modules": ["lm": ["rank": 1]]], "lm: the model has no such dense linear layer"),
+        (["plan_version": 1, "modules": ["lm": ["rank": 1]]], "lm: the model has no such linear layer"),
         (["plan_version": 1, "modules": ["lm_head": ["rang": 1]]], "lm_head: \"rang\" means nothing"),
         (["plan_version": 1, "modules": ["lm_head": [:]]], "lm_head: it has no size"),
         (["plan_version": 1, "modules": ["lm_head": ["rank": 1, "keep": 0.5]]], "it has 2 sizes"),

@@ -160,10 +160,16 @@ struct RefusalTests {
             ["compress", folder.at("model"), "-o", folder.at("out"), "--keep", "0.5"], code: 3, says: [tensor])
     }
 
-    @Test func compressedFoldersAreNotCompressedAgain() throws {
-        #expect(try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("a"), "--keep", "0.6"]).code == 0)
+    @Test func otherFormsThanFactorsAreNotCompressedAgain() throws {
+        let mixt = ["compress", ModelFolder.fixture, "-o", folder.at("m"), "--method", "mixt", "--mixt-branches", "2", "-q"]
+        #expect(try ProgramRun.of(mixt).code == 0)
         try expectRefusal(
-            ["compress", folder.at("a"), "-o", folder.at("b"), "--keep", "0.5"], code: 3, says: ["compress the original"])
+            ["compress", folder.at("m"), "-o", folder.at("b"), "--keep", "0.3"], code: 3,
+            says: ["compressed already, as MixTLinear; compress the original"])
+        #expect(try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("a"), "--keep", "0.6", "-q"]).code == 0)
+        try expectRefusal(
+            ["compress", folder.at("a"), "-o", folder.at("b"), "--method", "mixt", "--mixt-branches", "2"], code: 3,
+            says: ["compressed already, as ABLinear", "compress the original"])
         try expectRefusal(
             ["verify", ModelFolder.fixture, "--against", folder.at("a")], code: 3, says: ["not a compressed checkpoint"])
     }

@@ -123,14 +123,16 @@ public struct Checkpoint: Sendable {
         if let tensor = tensor(named: name) { files[tensor.file].dropPages(of: name) }
     }
 
-    public func dropPages(of module: LinearModule) { dropPages(of: module.weightName) }
+    public func dropPages(of module: LinearModule) { module.tensorNames.forEach(dropPages) }
 
     /// Tells the system that a tensor will be read soon.
     public func prefetch(_ name: String) {
         if let tensor = tensor(named: name) { files[tensor.file].prefetch(name) }
     }
 
-    public func prefetch(_ module: LinearModule) { prefetch(module.weightName) }
+    public func prefetch(_ module: LinearModule) {
+        for name in module.tensorNames { prefetch(name) }
+    }
 
     private func read<Result>(
         _ name: String, _ body: (SafetensorsFile) throws(SafetensorsError) -> Result

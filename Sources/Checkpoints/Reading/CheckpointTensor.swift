@@ -23,13 +23,13 @@ public struct CheckpointTensor: Sendable {
     public var elementCount: Int { shape.reduce(1, *) }
 }
 
-/// A linear layer stored dense: y = W x + b with W (out × in).
+/// A linear layer stored dense, or as two thin factors: y = W x + b with W (out × in).
 ///
 /// Each slice of a stack of experts is a layer of its own.
 public struct LinearModule: Sendable, Equatable {
     /// Name in reports, plans and patterns: the weight's without `.weight`, for a slice `<stack>.<expert>`.
     public let name: String
-    /// The tensor that holds W, perhaps with others or transposed.
+    /// The tensor that holds W, perhaps with others or transposed; of factors the one that would.
     public let weightName: String
     public let biasName: String?
     public let role: ModuleRole
@@ -44,8 +44,30 @@ public struct LinearModule: Sendable, Equatable {
     public let slice: Int?
     /// Whether it is compressed unless the user says otherwise: in a block, and neither router nor head.
     public let selectedByDefault: Bool
+    /// What W is stored as where it is not dense.
+    public var factors: Factors?
 
+    /// Two thin matrices whose product is W.
+    public struct Factors: Sendable, Equatable {
+        public let schema: String
+        public let rank: Int
+        public let tensors: [String]
+        /// Numbers in them; positions are not counted.
+        public let parameters: Int
+        public let positions: Int
+        public let bytes: Int
+    }
+
+    /// Numbers in W.
     public var parameters: Int { outFeatures * inFeatures }
+
+    /// Numbers, and multiply-adds per token, of the form that W is stored in.
+    public var storedParameters: Int { factors?.parameters ?? parameters }
+
+    public var storedBytes: Int { factors?.bytes ?? parameters * dtype.bits / 8 }
+
+    /// The tensors that hold W.
+    public var tensorNames: [String] { factors?.tensors ?? [weightName] }
 }
 
 /// A linear layer stored in a compressed schema.
@@ -59,4 +81,7 @@ public struct CompressedModule: Sendable {
     public let expert: Int?
     /// Whether the dense model stores the weight as (in × out).
     public let isTransposed: Bool
+
+    /// Whether the dense layer would be compressed unless the user says otherwise.
+    public var selectedByDefault: Bool { layer != nil && role.isSelectedInBlocks }
 }

@@ -18,6 +18,9 @@ public protocol Compressor: Sendable {
     /// The options that state the ranks which an operator's entry lists, for a plan; nil where the method has none.
     static func sizeOptions(ranks: [Int]) -> [String: String]?
 
+    /// Whether a matrix that is stored as factors is compressed further from these; otherwise it is refused.
+    static var truncatesFactors: Bool { get }
+
     /// - Throws: `CompressionError.badOption` where a value makes no sense, or options contradict each other.
     init(_ settings: MethodSettings) throws(CompressionError)
 
@@ -40,6 +43,7 @@ public protocol Compressor: Sendable {
 extension Compressor {
     public static var optionNames: [String] { [] }
     public static var sizeOptionNames: [String] { [] }
+    public static var truncatesFactors: Bool { false }
     public static func sizeOptions(ranks: [Int]) -> [String: String]? { nil }
     public var grouping: Grouping { .single }
 }

@@ -134,7 +134,7 @@ public struct CompressJob: Sendable {
         }
         progress.end()
         let order = Dictionary(
-            uniqueKeysWithValues: prepared.checkpoint.linearModules.enumerated().map { ($1.name, $0) })
+            uniqueKeysWithValues: prepared.checkpoint.compressibleModules.enumerated().map { ($1.name, $0) })
         return results.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }
     }
 }

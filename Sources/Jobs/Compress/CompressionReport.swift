@@ -47,6 +47,7 @@ public struct CompressionReport: Sendable {
                 "fingerprint": JSON(try checkpoint.fingerprint()),
                 "architecture": checkpoint.modelType.map { JSON($0) } ?? .null,
                 "parameters": JSON(checkpoint.parameterCount), "bytes": JSON(checkpoint.byteCount),
+                "compressed": JSON(checkpoint.isCompressed),
             ],
             "method": JSON(prepared.plan.method),
             "options": .object(JSONObject(request.options.map { (key: $0.name, value: JSON($0.value)) })),
@@ -59,24 +60,24 @@ public struct CompressionReport: Sendable {
         _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, seconds: Double
     ) throws -> JSON {
         let selected = Set(results.map(\.name))
-        let dense = checkpoint.linearModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
+        let dense = checkpoint.compressibleModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
         let kept = results.reduce(0) { $0 + $1.parameters }
         let macs = Dictionary(uniqueKeysWithValues: results.map { ($0.name, $0.macs) })
         let denseMACs = try multiplyAdds(of: checkpoint) { $0.parameters }
-        let newMACs = try multiplyAdds(of: checkpoint) { macs[$0.name] ?? $0.parameters }
+        let newMACs = try multiplyAdds(of: checkpoint) { macs[$0.name] ?? $0.storedParameters }
         return [
-            "dense_parameters": JSON(checkpoint.parameterCount), "parameters": JSON(stored.parameters),
-            "dense_bytes": JSON(checkpoint.byteCount), "bytes": JSON(stored.bytes), "dense_macs": JSON(denseMACs),
+            "dense_parameters": JSON(checkpoint.denseParameterCount), "parameters": JSON(stored.parameters),
+            "dense_bytes": JSON(checkpoint.denseByteCount), "bytes": JSON(stored.bytes), "dense_macs": JSON(denseMACs),
             "macs": JSON(newMACs), "keep_compressed": JSON(Double(kept) / Double(max(dense, 1))),
-            "keep_model": JSON(Double(stored.parameters) / Double(max(checkpoint.parameterCount, 1))),
+            "keep_model": JSON(Double(stored.parameters) / Double(max(checkpoint.denseParameterCount, 1))),
             "seconds": JSON(seconds), "peak_rss_bytes": JSON(ResourceUse.peakResidentBytes),
         ]
     }
 
     /// Multiply-adds of one token, given those of each linear layer.
     private static func multiplyAdds(of checkpoint: Checkpoint, _ cost: (LinearModule) -> Int) throws -> Int {
-        let always = checkpoint.linearModules.filter { $0.expert == nil }.reduce(0) { $0 + cost($1) }
-        let experts = checkpoint.linearModules.filter { $0.expert != nil }.reduce(0) { $0 + cost($1) }
+        let always = checkpoint.compressibleModules.filter { $0.expert == nil }.reduce(0) { $0 + cost($1) }
+        let experts = checkpoint.compressibleModules.filter { $0.expert != nil }.reduce(0) { $0 + cost($1) }
         var head = 0
         if case .absent(let embedding) = try checkpoint.tiedHead() {
             head = checkpoint.tensor(named: embedding)?.elementCount ?? 0
@@ -109,9 +110,10 @@ public struct CompressionReport: Sendable {
             text += "largest relative error \(Quantity.significant(worst.relativeError, 4)) in \(worst.name)\n"
         }
         for result in dense.prefix(Self.denseLines) {
-            text += "kept dense: \(result.name): \(result.keptDenseReason ?? "")\n"
+            let verdict = result.isDense ? "kept dense" : "kept as it was"
+            text += "\(verdict): \(result.name): \(result.keptDenseReason ?? "")\n"
         }
-        if dense.count > Self.denseLines { text += "kept dense: \(dense.count - Self.denseLines) more, see report.json\n" }
+        if dense.count > Self.denseLines { text += "not compressed: \(dense.count - Self.denseLines) more, see report.json\n" }
         return text + "wrote \(output) in \(Quantity.duration(totals["seconds"]?.double ?? 0)), peak memory "
             + "\(ByteCount.human(count("peak_rss_bytes")))\n"
     }

@@ -17,8 +17,11 @@ struct GroupCompression {
     func run(_ group: PlannedGroup) throws -> [ModuleResult] {
         let weights = try group.modules.map { try weight(of: $0.module) }
         let watch = Stopwatch()
-        let tasks = try zip(group.modules, weights).map {
-            CompressionTask(member: $0.member, objective: try objectives.objective(for: $0.module, weight: $1))
+        let tasks = try zip(group.modules, weights).map { planned, weight in
+            CompressionTask(
+                member: planned.member,
+                objective: try objectives.objective(
+                    for: planned.module, weight: weight.matrix, factors: weight.factors))
         }
         let outcomes = try naming(group.modules[0].module) {
             try group.compressor.compress(tasks, budget: group.budget)
@@ -31,13 +34,13 @@ struct GroupCompression {
             let report = ModuleReport(planned.module, method: group.method, seconds: seconds)
             switch outcomes[index] {
             case .dense(let reason):
-                results.append(report.dense(because: reason))
+                results.append(report.unchanged(because: reason))
             case .compressed(let compressed, let evidence):
                 try validate(compressed, planned.module)
                 let errors = ModuleReport.Errors(
-                    relative: relativeError(of: weights[index], replacedBy: compressed),
+                    relative: relativeError(of: weights[index].matrix, replacedBy: compressed),
                     activation: try objectives.activationError(
-                        of: compressed, for: planned.module, weight: weights[index]))
+                        of: compressed, for: planned.module, weight: weights[index].matrix))
                 results.append(report.compressed(compressed, evidence, errors, alreadyStored: &shared))
             }
         }
@@ -48,21 +51,39 @@ struct GroupCompression {
 
     // MARK: Reading
 
-    private func weight(of module: LinearModule) throws -> MatrixOperand {
+    /// The weight as stored, or the product that its factors are.
+    private func weight(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
         try naming(module) {
+            guard module.factors == nil else { return try product(of: module) }
             let weight = try checkpoint.operand(of: module)
             if let place = firstNonFinite(weight) {
                 throw JobError.badInput(
                     "the weight has \(weight[place.row, place.column]) at output \(place.row), input \(place.column); "
-                        + "expected finite numbers only", file: checkpoint.file(of: module.weightName),
-                    tensor: module.weightName)
+                        + "expected finite numbers only", file: file(of: module), tensor: module.weightName)
             }
-            return weight
+            return (weight, nil)
         }
     }
 
+    private func product(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
+        guard let stored = checkpoint.compressedModules.first(where: { $0.name == module.name }),
+            let product = try checkpoint.compressedOperator(of: stored) as? any FactoredOperator
+        else { throw JobError.badInput("its factors cannot be read", file: file(of: module), tensor: module.name) }
+        for tensor in product.tensors {
+            guard let numbers = tensor.tensor.operand(), let place = firstNonFinite(numbers) else { continue }
+            throw JobError.badInput(
+                "the factor has \(numbers[place.row, place.column]) at row \(place.row), column \(place.column); "
+                    + "expected finite numbers only", file: file(of: module), tensor: tensor.fullName(in: module.name))
+        }
+        return (MatrixOperand(product.reconstruct()), product.factors)
+    }
+
     private func naming<Result>(_ module: LinearModule, _ body: () throws -> Result) throws -> Result {
-        try Failure.naming(file: checkpoint.file(of: module.weightName), tensor: module.weightName, body)
+        try Failure.naming(file: file(of: module), tensor: module.weightName, body)
+    }
+
+    private func file(of module: LinearModule) -> String {
+        checkpoint.file(of: module.tensorNames.first ?? module.weightName)
     }
 
     // MARK: Results
@@ -73,8 +94,7 @@ struct GroupCompression {
             guard let numbers = tensor.tensor.operand(), firstNonFinite(numbers) != nil else { continue }
             throw JobError.numericFailure(
                 "\(tensor.fullName(in: module.name)) does not fit \(tensor.tensor.dtype.rawValue); "
-                    + "give --factor-dtype f32 or bf16", file: checkpoint.file(of: module.weightName),
-                tensor: module.weightName)
+                    + "give --factor-dtype f32 or bf16", file: file(of: module), tensor: module.weightName)
         }
     }
 

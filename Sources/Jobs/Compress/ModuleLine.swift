@@ -8,7 +8,7 @@ struct ModuleLine {
     init(_ result: ModuleResult, of module: LinearModule) {
         let shape = "\(module.outFeatures)×\(module.inFeatures)"
         if let reason = result.keptDenseReason {
-            text = "\(module.name)  \(shape)  dense: \(reason)"
+            text = "\(module.name)  \(shape)  \(result.isDense ? "dense" : "as it was"): \(reason)"
         } else {
             let kept = Double(result.parameters) / Double(max(module.parameters, 1))
             text =

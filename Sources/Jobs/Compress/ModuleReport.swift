@@ -23,12 +23,13 @@ struct ModuleReport {
         self.seconds = seconds
     }
 
-    func dense(because reason: String) -> ModuleResult {
-        let bytes = module.parameters * (module.dtype.bits / 8)
-        var report = heading(schema: DenseOperator.schema)
-        report["parameters"] = JSON(module.parameters)
-        report["bytes"] = JSON(bytes)
-        report["macs"] = JSON(module.parameters)
+    /// A layer that stays as it is, dense or in the factors that it has.
+    func unchanged(because reason: String) -> ModuleResult {
+        var report = heading(schema: module.factors?.schema ?? DenseOperator.schema)
+        report["rank"] = module.factors.map { JSON($0.rank) }
+        report["parameters"] = JSON(module.storedParameters)
+        report["bytes"] = JSON(module.storedBytes)
+        report["macs"] = JSON(module.storedParameters)
         report["relative_error"] = 0
         report["rounding_error"] = 0
         report["activation_error"] = .null

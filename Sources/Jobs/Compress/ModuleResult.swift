@@ -1,3 +1,4 @@
+import CompressionCore
 import Safetensors
 
 /// What became of one selected matrix: its line in the report, and what config.json says of it.
@@ -34,6 +35,8 @@ struct ModuleResult {
     }
 
     var isCompressed: Bool { entry != nil }
+    /// Whether the layer is stored as a plain matrix; one that was compressed before may stay as it was.
+    var isDense: Bool { report["schema"]?.string == DenseOperator.schema }
     var schema: String? { entry?["schema"]?.string }
     var parameters: Int { report["parameters"]?.int ?? 0 }
     var macs: Int { report["macs"]?.int ?? 0 }

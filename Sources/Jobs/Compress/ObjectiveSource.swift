@@ -32,8 +32,9 @@ struct ObjectiveSource: Sendable {
     /// The objective of a module with this weight (m × n).
     ///
     /// A module that saw no token in the calibration, such as an expert that was never chosen, is measured plainly.
-    func objective(for module: LinearModule, weight: MatrixOperand) throws -> Objective {
-        var objective = Objective(target: weight)
+    /// - Parameter factors: what the weight is a product of, where it is stored so.
+    func objective(for module: LinearModule, weight: MatrixOperand, factors: Factors? = nil) throws -> Objective {
+        var objective = Objective(target: weight, factors: factors)
         switch kind {
         case .weights: break
         case .activations: if let gram = try activations(of: module) { objective.inputs = .gram(gram) }
@@ -113,7 +114,7 @@ private struct FisherInformation: Sendable {
             throw JobError.badInput(
                 "no mean squared gradients for this weight", file: file.path, tensor: module.weightName)
         }
-        let expected = checkpoint.tensor(named: module.weightName)?.shape ?? []
+        let expected = checkpoint.tensor(named: module.weightName)?.shape ?? [module.outFeatures, module.inFeatures]
         guard found.shape == expected, found.dtype.elementType != nil else {
             throw JobError.badInput(
                 "\(found.dtype.rawValue) \(found.shape); the weight has the shape \(expected)", file: file.path,

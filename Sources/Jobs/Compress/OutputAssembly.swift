@@ -33,7 +33,11 @@ struct OutputAssembly {
         self.checkpoint = checkpoint
         method = plan.method
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
-        modulesOfWeight = Dictionary(grouping: checkpoint.linearModules, by: \.weightName)
+        var modulesOfWeight: [String: [LinearModule]] = [:]
+        for module in checkpoint.compressibleModules {
+            for name in module.tensorNames { modulesOfWeight[name, default: []].append(module) }
+        }
+        self.modulesOfWeight = modulesOfWeight
         for (index, group) in plan.groups.enumerated() {
             groupFiles.append(try finished.file(of: group))
             for planned in group.modules { groupOfModule[planned.module.name] = index }
@@ -100,22 +104,27 @@ struct OutputAssembly {
             guard case .group = tensor.origin else { return total }
             return total + tensor.declaration.shape.reduce(1, *)
         }
-        return stored - compressed.values.reduce(0) { $0 + $1.parameters }
+        let carried = checkpoint.compressibleModules.reduce(0) {
+            $0 + (compressed[$1.name] == nil ? $1.factors?.positions ?? 0 : 0)
+        }
+        return stored - compressed.values.reduce(0) { $0 + $1.parameters } + carried
     }
 
     // MARK: Tensors
 
     private mutating func list() throws {
         var biases: [String: String] = [:]
-        for module in checkpoint.linearModules {
+        for module in checkpoint.compressibleModules {
             guard let bias = module.biasName, let schema = compressed[module.name]?.schema else { continue }
             biases[bias] = MethodRegistry.library.biasName(of: module.name, schema: schema)
         }
         let tiedHead: String? = if case .identical(let head, _) = try checkpoint.tiedHead() { head } else { nil }
+        var listed: Set<String> = []
         for tensor in checkpoint.tensors where tensor.name != tiedHead {
             let modules = modulesOfWeight[tensor.name] ?? []
             if modules.contains(where: { compressed[$0.name] != nil }) {
-                for module in modules { try list(module) }
+                // Where the first factor of several stood.
+                for module in modules where listed.insert(module.name).inserted { try list(module) }
             } else {
                 let name = biases[tensor.name] ?? tensor.name
                 tensors.append(
@@ -146,18 +155,24 @@ struct OutputAssembly {
         guard !compressed.isEmpty else { return checkpoint.config }
         var config = checkpoint.config
         let family = checkpoint.modelType ?? "model"
-        let schemas = Set(compressed.values.compactMap(\.schema))
+        var modules = JSONObject()
+        for module in checkpoint.compressibleModules {
+            if let entry = compressed[module.name]?.entry { modules[module.name] = entry }
+        }
+        // What a source that is compressed itself has in other forms, or smaller already.
+        let kept = checkpoint.compressedModules.filter { modules[$0.name] == nil }
+        for module in kept { modules[module.name] = module.entry }
+        let schemas = Set(modules.entries.compactMap { $0.value["schema"]?.string })
         config["model_type"] = JSON("lowrank_\(family)")
-        if let original = checkpoint.config["auto_map"] { config["low_rank_base_auto_map"] = original }
+        if !checkpoint.isCompressed, let original = checkpoint.config["auto_map"] {
+            config["low_rank_base_auto_map"] = original
+        }
         config["auto_map"] = nil
         config["low_rank_base_model_type"] = checkpoint.modelType.map { JSON($0) }
         config["low_rank_format_version"] = 1
-        config["low_rank_method"] = JSON(method)
+        let isSame = kept.isEmpty || checkpoint.config["low_rank_method"]?.string == method
+        config["low_rank_method"] = JSON(isSame ? method : "mixed")
         config["low_rank_schema"] = JSON(schemas.count == 1 ? schemas.first ?? "mixed" : "mixed")
-        var modules = JSONObject()
-        for module in checkpoint.linearModules {
-            if let entry = compressed[module.name]?.entry { modules[module.name] = entry }
-        }
         config["low_rank_modules"] = .object(modules)
         return config
     }

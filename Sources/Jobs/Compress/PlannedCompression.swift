@@ -14,16 +14,18 @@ public struct PlannedCompression: Sendable {
         let method = try Self.method(request.method, request.settings)
         checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
-        if checkpoint.isCompressed {
-            throw JobError.badInput(
-                "\(request.checkpoint) is compressed already; compress the original", file: request.checkpoint)
-        }
         if let path = request.planPath {
             plan = try Self.plan(path, of: checkpoint, request)
         } else {
             let modules = try request.selection.modules(of: checkpoint)
             plan = try UniformPlanner(factorType: request.factorType)
                 .plan(modules, of: checkpoint, with: method, target: request.target)
+        }
+        for group in plan.groups where !type(of: group.compressor).truncatesFactors {
+            guard let module = group.modules.first(where: { $0.module.factors != nil })?.module else { continue }
+            throw JobError.badInput(
+                "\(module.name) is compressed already, as \(module.factors?.schema ?? ""), which \(group.method) cannot "
+                    + "go on from; compress the original", file: request.checkpoint, tensor: module.name)
         }
     }
 
@@ -78,7 +80,7 @@ public struct PlannedCompression: Sendable {
         for planned in plan.modules {
             table.add([
                 planned.module.name, "\(planned.module.outFeatures)×\(planned.module.inFeatures)",
-                Self.storage(of: planned.size),
+                Self.storage(of: planned),
                 planned.size.map { Quantity.grouped(Self.parameters(of: planned, $0)) } ?? "?",
             ])
         }
@@ -112,15 +114,15 @@ public struct PlannedCompression: Sendable {
     /// plan.json.
     public func json() throws -> JSON { try plan.file(for: checkpoint) }
 
-    private static func storage(of size: PlannedSize?) -> String {
-        guard let size else { return "rank by its spectrum" }
-        if size.keptDense != nil { return "dense" }
+    private static func storage(of planned: PlannedModule) -> String {
+        guard let size = planned.size else { return "rank by its spectrum" }
+        if size.keptDense != nil { return planned.member.stored.map { "rank \($0.rank), as it is" } ?? "dense" }
         if let rank = size.entry["rank"]?.int { return "rank \(rank)" }
         let ranks = size.entry["ranks"]?.array?.compactMap { $0.int.map(String.init) } ?? []
         return ranks.isEmpty ? size.schema ?? "" : "ranks " + ranks.joined(separator: " × ")
     }
 
     private static func parameters(of planned: PlannedModule, _ size: PlannedSize) -> Int {
-        size.keptDense == nil ? size.parameters : planned.module.parameters
+        size.keptDense == nil ? size.parameters : planned.module.storedParameters
     }
 }

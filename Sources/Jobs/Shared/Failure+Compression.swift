@@ -7,6 +7,7 @@ extension PlanningError: FailureConvertible {
         switch self {
         case .targetUnreachable: Failure(.conditionNotMet, "\(self)")
         case .unreadableWeight(let tensor, _, _, let file): Failure(.badInput, "\(self)", file: file, tensor: tensor)
+        case .compressedAlready(let module, _): Failure(.badInput, "\(self)", tensor: module)
         default: Failure(.usage, "\(self)")
         }
     }

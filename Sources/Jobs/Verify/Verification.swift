@@ -31,6 +31,12 @@ public struct Verification: Sendable {
         }
     }
 
+    /// A layer that was compressed before and was to stay as it was.
+    mutating func compareUnselected(_ name: String, found: Double) {
+        lines.append(Line(name: name, found: found, reported: nil))
+        if found != 0 { problems.append("\(name) is not reported, but is not that of the source either") }
+    }
+
     private var worst: Line? { lines.max { $0.found < $1.found } }
 
     public var text: String {

@@ -39,17 +39,24 @@ public struct VerifyJob: Sendable {
             guard let name = tensor["name"]?.string, let error = tensor["relative_error"]?.double else { continue }
             reported[name] = error
         }
-        let dense = Dictionary(uniqueKeysWithValues: source.linearModules.map { ($0.name, $0) })
+        let originals = Originals(source)
         progress.begin(
             ProgressStage("verify", total: compressed.compressedModules.count, unit: .items("matrices")))
         for module in compressed.compressedModules {
             try interruption.check()
-            guard let original = dense[module.name] else {
+            guard let weight = try originals.weight(of: module.name) else {
                 verification.problems.append("\(module.name) is compressed, but the source has no such layer")
                 continue
             }
-            let found = try error(of: module, in: compressed, against: original, in: source)
-            verification.compare("\(module.name).weight", found: found, reported: reported.removeValue(forKey: original.reportName))
+            let found = try error(of: module, in: compressed, against: weight)
+            let stated = reported.removeValue(forKey: originals.reportName(of: module.name))
+            if stated == nil, originals.isCompressed(module.name) {
+                // Compressed before, and not selected this time.
+                verification.compareUnselected("\(module.name).weight", found: found)
+            } else {
+                verification.compare("\(module.name).weight", found: found, reported: stated)
+            }
+            originals.dropPages(of: module.name)
             progress.advance(by: 1, module.name)
         }
         for name in reported.keys.sorted() {
@@ -61,16 +68,14 @@ public struct VerifyJob: Sendable {
     }
 
     private func error(
-        of module: CompressedModule, in compressed: Checkpoint, against original: LinearModule, in source: Checkpoint
+        of module: CompressedModule, in compressed: Checkpoint, against weight: MatrixOperand
     ) throws -> Double {
         let stored = try compressed.compressedOperator(of: module)
-        let weight = try source.operand(of: original)
         guard stored.outFeatures == weight.rows, stored.inFeatures == weight.columns else {
             throw JobError.badInput(
                 "the layer is \(stored.outFeatures) × \(stored.inFeatures); the source has "
                     + "\(weight.rows) × \(weight.columns)", file: output, tensor: module.name)
         }
-        defer { source.dropPages(of: original) }
         return relativeError(of: weight, replacedBy: stored)
     }
 
@@ -80,7 +85,7 @@ public struct VerifyJob: Sendable {
     ) throws {
         let modules = Dictionary(uniqueKeysWithValues: compressed.compressedModules.map { ($0.name, $0) })
         var originalNames: [String: String] = [:]
-        for module in source.linearModules {
+        for module in source.compressibleModules {
             guard let entry = modules[module.name], let bias = module.biasName,
                 let name = MethodRegistry.library.biasName(of: module.name, schema: entry.schema)
             else { continue }
@@ -124,5 +129,32 @@ public struct VerifyJob: Sendable {
         }
         let a = try compressed.bytes(of: name), b = try source.bytes(of: original)
         return a.withUnsafeBytes { a in b.withUnsafeBytes { b in a.elementsEqual(b) } }
+    }
+}
+
+/// The layers of the source as matrices, in whatever form it has them: it may be compressed itself.
+private struct Originals {
+    private let source: Checkpoint
+    private let dense: [String: LinearModule]
+    private let compressed: [String: CompressedModule]
+
+    init(_ source: Checkpoint) {
+        self.source = source
+        dense = Dictionary(uniqueKeysWithValues: source.linearModules.map { ($0.name, $0) })
+        compressed = Dictionary(uniqueKeysWithValues: source.compressedModules.map { ($0.name, $0) })
+    }
+
+    func isCompressed(_ module: String) -> Bool { compressed[module] != nil }
+
+    func reportName(of module: String) -> String { dense[module]?.reportName ?? "\(module).weight" }
+
+    /// nil where the source has no such layer.
+    func weight(of module: String) throws -> MatrixOperand? {
+        if let dense = dense[module] { return try source.operand(of: dense) }
+        return try compressed[module].map { MatrixOperand(try source.compressedOperator(of: $0).reconstruct()) }
+    }
+
+    func dropPages(of module: String) {
+        if let dense = dense[module] { source.dropPages(of: dense) }
     }
 }
