@@ -23,14 +23,14 @@ public struct SparseMatrix: Sendable {
     /// (blocks × groups of rows): where their entries start.
     private let starts: [Int]
 
-    /// Columns of a block: with eight vectors of 16 numbers, 32 KiB of x.
-    private static let blockColumns = 64
+    /// Columns of a block.
+    private let blockColumns: Int
     /// Rows of a piece of work.
     private static let groupRows = 256
     /// Below this many operations, waking another thread costs more than it saves.
     private static let smallestShared = 200_000
 
-    private var blocks: Int { (columns + Self.blockColumns - 1) / Self.blockColumns }
+    private var blocks: Int { (columns + blockColumns - 1) / blockColumns }
     private var groups: Int { (rows + Self.groupRows - 1) / Self.groupRows }
 
     /// - Parameters:
@@ -41,7 +41,8 @@ public struct SparseMatrix: Sendable {
         precondition(offsets.count == rows + 1 && source.count == numbers.count && offsets[rows] == numbers.count)
         self.rows = rows
         self.columns = columns
-        let width = Self.blockColumns
+        let width = Self.blockColumns(for: numbers.count, of: rows * columns)
+        blockColumns = width
         let blocks = (columns + width - 1) / width
         let counts = AlignedBuffer<UInt8>(count: blocks * rows, repeating: 0)
         for row in 0..<rows {
@@ -72,6 +73,10 @@ public struct SparseMatrix: Sendable {
         self.counts = counts
         self.starts = starts
     }
+
+    /// With eight vectors of 16 numbers, 64 columns are 32 KiB of x, which stay in L1. Where a row has few entries in
+    /// them, starting a row costs more than reading x from L2.
+    private static func blockColumns(for entries: Int, of places: Int) -> Int { 8 * entries < places ? 128 : 64 }
 
     /// y ← y + x · Sᵀ, x (vectors × n), y (vectors × m).
     ///
@@ -107,7 +112,7 @@ public struct SparseMatrix: Sendable {
         for block in 0..<blocks {
             for row in 0..<rows {
                 for _ in 0..<counts.base[block * rows + row] {
-                    a[row, block * Self.blockColumns + Int(positions.base[entry])] += scale * values.base[entry]
+                    a[row, block * blockColumns + Int(positions.base[entry])] += scale * values.base[entry]
                     entry += 1
                 }
             }
@@ -168,7 +173,7 @@ public struct SparseMatrix: Sendable {
                     SparseRows(
                         values: values.base + start, positions: positions.base + start,
                         counts: counts.base + block * rows + first, rows: height,
-                        x: packed.base + panel.start * columns + block * Self.blockColumns * panel.width, y: sums,
+                        x: packed.base + panel.start * columns + block * blockColumns * panel.width, y: sums,
                         vectors: panel.registers))
             }
             for (place, vector) in panel.vectors.enumerated() {
