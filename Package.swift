@@ -85,10 +85,16 @@ let package = Package(
         // Floor 4, upper half: methods that are made of others
         library(
             "SatenCompression",
-            ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression"]),
+            [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression",
+                "TensorTrainCompression",
+            ]),
         tests(
             "SatenCompression",
-            ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression"]),
+            [
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore", "SVDCompression",
+                "TensorTrainCompression",
+            ]),
 
         // Floor 5
         library("Models", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "Checkpoints", "Statistics"]),

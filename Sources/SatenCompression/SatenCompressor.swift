@@ -3,6 +3,7 @@ import Kernels
 import MatrixCore
 import SVDCompression
 import Safetensors
+import TensorTrainCompression
 
 /// Saten: the sum of a low-rank part and a sparse part, in the metric of its objective.
 ///
@@ -12,7 +13,7 @@ import Safetensors
 ///
 ///     L ← low rank of (T − S),   S ← largest entries of (T − L),   first S = 0
 ///
-/// The low-rank part is any other compressor, the truncated SVD by default; `SatenFormRule` divides the budget,
+/// The low-rank part is made by another compressor, the truncated SVD or tensor trains; `SatenFormRule` divides the budget,
 /// `SparseSelection` chooses the entries and `SparseFit` their values. `energy` and `error` take the smallest form
 /// found by halving, for the numbers as written.
 ///
@@ -21,8 +22,20 @@ import Safetensors
 ///   alternation is that of Zhou and Tao, "GoDec", ICML 2011.
 public struct SatenCompressor: Compressor {
     public static let method = "saten"
-    public static let optionNames = ["saten-pattern", "saten-density", "saten-sweeps"]
+    public static let optionNames =
+        ["saten-pattern", "saten-density", "saten-sweeps", "saten-low-rank"] + trainOptionNames
     public static let sizeOptionNames = ["saten-pattern", "saten-density"]
+
+    /// What makes the low-rank part.
+    enum LowRankMethod: String, CaseIterable {
+        case svd
+        case tt
+    }
+
+    /// How a train as low-rank part is laid out; its ranks follow from the budget.
+    private static let trainOptionNames = TensorTrainCompressor.optionNames.filter {
+        !TensorTrainCompressor.sizeOptionNames.contains($0)
+    }
 
     private let rule: SatenFormRule
     /// Turns after the first.
@@ -53,11 +66,23 @@ public struct SatenCompressor: Compressor {
                 throw .badOption(name: "saten-density", reason: "the pattern \(pattern.text) has its own density")
             }
         }
-        var lowRank = settings
-        lowRank.values = [:]
         self.init(
             pattern: pattern, density: density, sweeps: try settings.integer("saten-sweeps", from: 0) ?? 2,
-            lowRank: try SVDCompressor(lowRank))
+            lowRank: try Self.lowRank(settings))
+    }
+
+    private static func lowRank(_ settings: MethodSettings) throws(CompressionError) -> any Compressor {
+        var part = settings
+        part.values = settings.values.filter { trainOptionNames.contains($0.key) }
+        switch try settings.word("saten-low-rank", LowRankMethod.self) ?? .svd {
+        case .tt:
+            return try TensorTrainCompressor(part)
+        case .svd:
+            if let name = part.values.keys.min() {
+                throw .badOption(name: name, reason: "the low-rank part is no tensor train; give --saten-low-rank tt")
+            }
+            return try SVDCompressor(part)
+        }
     }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {

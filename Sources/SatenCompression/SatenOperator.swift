@@ -3,6 +3,7 @@ import Kernels
 import MatrixCore
 import SVDCompression
 import Safetensors
+import TensorTrainCompression
 
 /// A layer as a low-rank part and a sparse part: W' = L + S.
 ///
@@ -21,7 +22,7 @@ public struct SatenOperator: LinearOperator {
     private let sparse: SparseMatrix
 
     /// The schemas that a low-rank part may have.
-    static let lowRankSchemas = OperatorLibrary([FactorOperator.self, PivotOperator.self])
+    static let lowRankSchemas = OperatorLibrary([FactorOperator.self, PivotOperator.self, TensorTrainOperator.self])
 
     /// - Parameters:
     ///   - values: one for each position.

@@ -1,6 +1,7 @@
 import CompressionCore
 import Kernels
 import MatrixCore
+import Safetensors
 import Testing
 
 @testable import SatenCompression
@@ -56,6 +57,24 @@ import Testing
                 #expect(size.tensors.map(\.dtype) == compressed.tensors.map(\.tensor.dtype))
                 #expect(size.tensors.map(\.isIndex) == compressed.tensors.map(\.isIndex))
             }
+        }
+    }
+
+    /// A train of either layout in place of factors: within the budget, and read back from its tensors.
+    @Test(arguments: ["interleaved", "split"])
+    func trainsAreLowRankPartsToo(layout: String) throws {
+        let compressor = try SatenCompressor(
+            MethodSettings(values: ["saten-low-rank": "tt", "tt-layout": layout, "tt-order": "2"]))
+        let weight: Matrix = CounterRandom(seed: 2).normalMatrix(rows: 64, columns: 48)
+        for keep in [0.5, 0.25] {
+            let size = try #require(try compressor.size(of: [member(64, 48)], budget: .keep(keep)))[0]
+            let (written, _) = try #require(try compress(task(weight), .keep(keep), compressor))
+            #expect(size.entry == written.entry && size.bytes == written.bytes && size.macs == written.macs)
+            #expect(Double(written.parameters) <= keep * 64 * 48)
+            #expect(written.entry["low_rank"]?["schema"]?.string == "TTLinear")
+            let tensors = Dictionary(uniqueKeysWithValues: written.tensors.map { ($0.fullName(in: "m"), $0.tensor) })
+            let source = OperatorSource(module: "m", entry: .object(written.entry)) { tensors[$0] }
+            #expect(try SatenOperator(reading: source).reconstruct() == written.reconstruct())
         }
     }
 
@@ -167,7 +186,8 @@ import Testing
     @Test(arguments: [
         ["saten-pattern": "4:2"], ["saten-pattern": "all"], ["saten-density": "0"], ["saten-density": "1"],
         ["saten-density": "1.5"], ["saten-density": "-0.1"], ["saten-density": "nan"], ["saten-sweeps": "-1"],
-        ["saten-pattern": "2:4", "saten-density": "0.5"],
+        ["saten-pattern": "2:4", "saten-density": "0.5"], ["saten-low-rank": "tucker"], ["tt-layout": "split"],
+        ["saten-low-rank": "tt", "tt-layout": "woven"],
     ])
     func optionsThatMakeNoSenseAreRefused(values: [String: String]) {
         #expect(throws: CompressionError.self) { try SatenCompressor(MethodSettings(values: values)) }

@@ -25,8 +25,7 @@ enum MethodOptions {
     private static let mixtAndSaten = [
         Option(
             "mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
-        Option(
-            "mixt-base", .text("D"), help: "Bond dimension of the branches; 2 by default"),
+        Option("mixt-base", .text("D"), help: "Bond dimension of the branches; 2 by default"),
         Option(
             "mixt-padding", .text("FORM"), help: "multiple (default): pad sides to multiples of D^N; power: to powers"),
         Option(
@@ -35,6 +34,9 @@ enum MethodOptions {
         Option(
             "saten-density", .text("F"), help: "Share of the entries in the sparse part; otherwise what --keep leaves"),
         Option("saten-sweeps", .text("N"), help: "Turns in which the two parts are fitted again; 2 by default"),
+        Option(
+            "saten-low-rank", .text("METHOD"),
+            help: "What makes the low-rank part: svd (default), or tt, which takes --tt-layout, --tt-order, --tt-modes"),
     ]
 
     private static let train = [
