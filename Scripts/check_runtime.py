@@ -56,7 +56,7 @@ class Lowrank:
     def logits(self, folder, ids):
         """Logits (tokens × vocabulary), or for an encoder the hidden states (tokens × hidden)."""
         output = self.scratch / "logits.safetensors"
-        self.evaluate(folder, ids, "--logits", output)
+        self.evaluate(folder, ids, "--logits", output, "--force")
         tensors = oracle.need("safetensors.torch").load_file(output)
         return next(iter(tensors.values())).reshape(len(ids), -1).double()
 

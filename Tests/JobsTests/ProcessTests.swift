@@ -18,6 +18,7 @@ struct ProcessTests {
             (JobError.numericFailure("no"), .numericFailure), (UsageError.repeated(option: "--x"), .usage),
             (FileError(.open, "x", code: ENOENT), .badInput), (FileError(.write, "x", code: ENOSPC), .inputOutput),
             (FileError(.open, "x", code: EACCES), .inputOutput), (FileError(.create, "x", code: ENOENT), .inputOutput),
+            (FileError(.open, "x", code: EISDIR), .badInput), (FileError(.open, "x", code: EINVAL), .badInput),
             (SafetensorsError(file: "f", .tooShort(bytes: 3)), .badInput),
             (SafetensorsError(file: "f", .file(FileError(.open, "f", code: EACCES))), .inputOutput),
             (CheckpointError.noTensors(folder: "x"), .badInput),

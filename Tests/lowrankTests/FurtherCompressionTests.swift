@@ -86,7 +86,9 @@ struct FurtherCompressionTests {
         #expect((595_000...600_000).contains(totals["parameters"]?.int ?? 0))
         let size = try SafetensorsFile(path: folder.at("out/model.safetensors")).byteCount
         #expect(size == plan["totals"]?["file_bytes"]?.int)
-        #expect(try run("inspect", folder.at("out")).errors.isEmpty)
+        let inspected = try run("inspect", folder.at("out"))
+        #expect(inspected.errors.isEmpty && inspected.output.contains("35 linear layers in blocks"))
+        #expect(inspected.output.contains("35 of them factors"))
     }
 
     @Test func aFactorThatIsNotFiniteIsNamed() throws {

@@ -150,6 +150,7 @@ struct RunCommandTests {
             (["--text", short], 3, "fewer than one window of 256"),
             (["--text", short, "--context", "257"], 2, "the model allows 256"),
             (["--tokens", ids, "--context", "3"], 3, "token id 9999 at position 2 is not in the vocabulary of 768"),
+            (["--text", folder.path], 3, "Is a directory"), (["--text", "/dev/null"], 3, "not a regular file"),
             (["--tokens", words], 3, "no token id"), (["--text", latin + "x"], 3, "latin.txtx"),
         ]
         for (options, code, message) in cases {
@@ -158,6 +159,21 @@ struct RunCommandTests {
             #expect(run.errors.contains(message), "\(options): \(run.errors)")
             #expect(run.output.isEmpty)
         }
+    }
+
+    @Test func logitsReplaceNothingUnasked() throws {
+        let folder = try ModelFolder(), model = try folder.copyOfFixture()
+        let before = try folder.content(of: "model")
+        let words = ["eval", model, "--text", model + "/heldout.txt", "--samples", "1", "-q", "--logits"]
+        for output in [model + "/model.safetensors", model + "/heldout.txt", model + "/logits.safetensors"] {
+            let run = try ProgramRun.of(words + [output, "--force"])
+            #expect(run.code == 2 && run.errors.contains("the input"), "\(run.errors)")
+        }
+        #expect(try folder.content(of: "model") == before)
+        #expect(try ProgramRun.of(words + [folder.at("logits.safetensors")]).code == 0)
+        #expect(try ProgramRun.of(words + [folder.at("logits.safetensors")]).code == 2)
+        #expect(try ProgramRun.of(words + [folder.at("logits.safetensors"), "--force"]).code == 0)
+        #expect(try SafetensorsFile(path: folder.at("logits.safetensors")).tensors.map(\.shape) == [[256, 768]])
     }
 
     /// A copy of a fixture with something missing or changed.

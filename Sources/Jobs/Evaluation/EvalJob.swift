@@ -16,6 +16,8 @@ public struct EvalJob: Sendable {
     public var reference: String?
     /// A safetensors file for the logits (tokens × vocabulary), of encoders the hidden states.
     public var logitsFile: String?
+    /// Whether a file of logits that exists is replaced.
+    public var force = false
     /// Whether BOS stands before every question.
     public var choicesBegin = false
     /// The schemas of compressed layers that can be read.
@@ -36,12 +38,20 @@ public struct EvalJob: Sendable {
     public func run(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> EvalResult {
+        try checkOutput()
         let model = try Self.open(checkpoint, library)
         var result = EvalResult()
         if let source { try score(source, model, &result, progress, interruption) }
         if let choicesFile { result.choices = try choose(choicesFile, model, progress, interruption) }
         result.peakResidentBytes = ResourceUse.peakResidentBytes
         return result
+    }
+
+    /// The logits must not replace what the run reads, nor anything else unasked.
+    private func checkOutput() throws {
+        guard let logitsFile else { return }
+        let inputs = [checkpoint] + [reference, choicesFile].compactMap { $0 } + (source?.files ?? [])
+        try OutputRequest(logitsFile, kind: .file, inputs: inputs, force: force).validate()
     }
 
     // MARK: Text

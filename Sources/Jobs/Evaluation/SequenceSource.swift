@@ -28,6 +28,13 @@ public struct SequenceSource: Sendable {
         self.samples = samples
     }
 
+    var files: [String] {
+        switch input {
+        case .text(let files): files
+        case .tokens(let file): [file]
+        }
+    }
+
     /// Papers use 2048 tokens wherever the model allows it.
     private static let usualContext = 2048
 

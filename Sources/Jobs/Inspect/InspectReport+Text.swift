@@ -60,10 +60,11 @@ extension InspectReport {
     }
 
     private var selectionSentence: String {
-        let parameters = selected.reduce(0) { $0 + $1.parameters }
+        let parameters = selected.reduce(0) { $0 + $1.storedParameters }
+        let factored = selected.count { $0.factors != nil }
         let share = Double(parameters) / Double(max(checkpoint.parameterCount, 1))
         return "\(selected.count) linear layers in blocks, \(HumanCount.exact(parameters)) parameters "
-            + "(\(Quantity.percent(share)))"
+            + "(\(Quantity.percent(share)))" + (factored > 0 ? ", \(factored) of them factors" : "")
     }
 
     private var roleTable: String {

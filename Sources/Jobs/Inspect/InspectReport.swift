@@ -13,8 +13,8 @@ public struct InspectReport: Sendable {
         checkpoint.architecture?.name ?? checkpoint.modelType ?? "unknown"
     }
 
-    /// Dense layers that are compressed unless the user says otherwise.
-    var selected: [LinearModule] { checkpoint.linearModules.filter(\.selectedByDefault) }
+    /// Layers that are compressed, or compressed further, unless the user says otherwise.
+    var selected: [LinearModule] { checkpoint.compressibleModules.filter(\.selectedByDefault) }
 
     /// Tensors grouped in the order of `keys`, with their number, parameters and bytes; groups without a tensor left
     /// out.
@@ -54,7 +54,7 @@ extension InspectReport {
             "dtypes": Self.json(dtypes.map { ($0.key.rawValue, $0.group) }),
             "roles": Self.json(roles.map { ($0.key.rawValue, $0.group) }),
             "selected": [
-                "modules": JSON(selected.count), "parameters": JSON(selected.reduce(0) { $0 + $1.parameters }),
+                "modules": JSON(selected.count), "parameters": JSON(selected.reduce(0) { $0 + $1.storedParameters }),
             ],
             "tensors": .array(checkpoint.tensors.map(Self.json)),
             "warnings": JSON(checkpoint.warnings.map(\.description)),

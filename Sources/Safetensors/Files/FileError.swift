@@ -18,13 +18,20 @@ public struct FileError: Error, Equatable, Sendable {
     }
 
     public var isMissingFile: Bool { code == ENOENT || code == ENOTDIR }
+    /// A folder, a pipe or a device was given to be read.
+    public var isNoFile: Bool { operation == .open && (code == EISDIR || code == EINVAL) }
     public var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }
     public var isPermissionDenied: Bool { code == EACCES || code == EPERM || code == EROFS }
 }
 
 extension FileError: CustomStringConvertible {
     public var description: String {
-        let reason = code == 0 ? "the file is shorter than it was" : String(cString: strerror(code))
-        return "\(path): cannot \(operation.rawValue): \(reason)"
+        "\(path): cannot \(operation.rawValue): \(reason)"
+    }
+
+    private var reason: String {
+        if code == 0 { return "the file is shorter than it was" }
+        // What the system says of an argument tells nobody that pipes are meant.
+        return isNoFile && code == EINVAL ? "not a regular file" : String(cString: strerror(code))
     }
 }

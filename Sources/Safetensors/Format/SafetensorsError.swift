@@ -86,7 +86,8 @@ extension SafetensorsRule {
         case .file(let error): error.description
         case .headerJSON(let error), .indexJSON(let error): error.description
         case .tooShort(let bytes): "the file has \(bytes) bytes, fewer than the 8 of a header length"
-        case .headerTooLong(let bytes, let limit): "the header has \(bytes) bytes, more than the \(limit) allowed"
+        case .headerTooLong(let bytes, let limit):
+            "no safetensors file: its first 8 bytes give a header of \(bytes) bytes, more than the \(limit) allowed"
         case .headerBeyondFile(let bytes, let available):
             "the header has \(bytes) bytes but the file holds only \(available) after its length"
         case .headerStart(let found):

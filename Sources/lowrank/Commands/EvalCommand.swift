@@ -63,6 +63,8 @@ struct EvalCommand: Command {
     }
 
     func run(_ context: RunContext) throws -> ExitCode {
+        var job = job
+        job.force = context.force
         let result = try job.run(progress: context.terminal, interruption: context.interruption)
         let perplexity = result.text?.perplexity?.perplexity
         if limit != nil && perplexity == nil {

@@ -43,10 +43,11 @@ extension Failure {
         }
     }
 
-    /// A file to read that is not there is a wrong input; anything else that the system refuses is the machine's.
+    /// A file to read that is not there, or is no file, is a wrong input; anything else that the system refuses is the machine's.
     private init(_ error: FileError) {
         let isInput = [.open, .read, .map, .list].contains(error.operation)
-        self = Failure(isInput && error.isMissingFile ? .badInput : .inputOutput, "\(error)", file: error.path)
+        let isWrong = isInput && (error.isMissingFile || error.isNoFile)
+        self = Failure(isWrong ? .badInput : .inputOutput, "\(error)", file: error.path)
     }
 
     private init(_ error: JSONError) {
