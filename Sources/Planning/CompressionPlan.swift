@@ -33,25 +33,45 @@ public struct PlannedGroup: Sendable {
     public let budget: Budget
     public let modules: [PlannedModule]
 
-    init(
+    /// Why the whole group stays as it is, where that is decided already.
+    public let keptDense: String?
+
+    public init(
         _ modules: [LinearModule], of checkpoint: Checkpoint, by method: PlannedMethod, budget: Budget,
         factorType: ElementType?
     ) throws(CompressionError) {
-        let members = modules.map { module in
-            GroupMember(
-                module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
-                factorType: factorType ?? Self.factorType(of: module),
-                heads: checkpoint.dimensions.heads(of: module),
-                stored: module.factors.map { .init(rank: $0.rank, parameters: $0.parameters) })
-        }
+        let members = modules.map { Self.member($0, of: checkpoint, factorType: factorType) }
         compressor = method.compressor
         settings = method.settings
+        keptDense = nil
         let sizes = try compressor.size(of: members, budget: budget)
         precondition(sizes == nil || sizes?.count == members.count, "a size for each module")
         self.budget = budget
         self.modules = modules.indices.map {
             PlannedModule(module: modules[$0], member: members[$0], size: sizes?[$0])
         }
+    }
+
+    /// A matrix that is selected and stays as it is.
+    public init(
+        dense module: LinearModule, of checkpoint: Checkpoint, by method: PlannedMethod, because reason: String
+    ) {
+        compressor = method.compressor
+        settings = method.settings
+        budget = .keep(1)
+        keptDense = reason
+        let member = Self.member(module, of: checkpoint, factorType: nil)
+        modules = [PlannedModule(module: module, member: member, size: PlannedSize(dense: member, because: reason))]
+    }
+
+    /// A module as compressors see it.
+    public static func member(
+        _ module: LinearModule, of checkpoint: Checkpoint, factorType: ElementType?
+    ) -> GroupMember {
+        GroupMember(
+            module: module.name, outFeatures: module.outFeatures, inFeatures: module.inFeatures,
+            factorType: factorType ?? Self.factorType(of: module), heads: checkpoint.dimensions.heads(of: module),
+            stored: module.factors.map { .init(rank: $0.rank, parameters: $0.parameters) })
     }
 
     /// What the factors of a weight are stored in unless the user says otherwise: its own type, and Float for Double,

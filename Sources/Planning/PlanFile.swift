@@ -13,7 +13,8 @@ import Safetensors
 ///
 /// A module has one of `rank`, `ranks`, `keep`, `energy`, `max_error`, or only options that state a size. Method and
 /// storage are those of the file where the module has none. What else a plan states (parameters, bytes, macs, schema,
-/// totals, target) is there to be read and not obeyed. Modules that are not named stay dense.
+/// totals, target) is there to be read and not obeyed. Modules under `kept_dense` count as selected and stay as they are;
+/// those that are not named are not selected.
 public struct PlanFile: Sendable {
     public static let version = 1
 
@@ -40,15 +41,18 @@ public struct PlanFile: Sendable {
     /// Fingerprint of the model it was made for; nil where a person wrote the plan.
     let fingerprint: String?
     let entries: [Entry]
+    /// Modules that are selected and stay as they are, with the reason.
+    let keptDense: [String: String]
 
     /// - Throws: `PlanningError.badPlan`.
     public init(parsing json: JSON) throws(PlanningError) {
         guard let object = json.object else { throw .badPlan(module: nil, "it is no object") }
         guard json["plan_version"]?.int == Self.version else {
-            throw .badPlan(module: nil, "plan_version is \(json["plan_version"]?.text(pretty: false) ?? "missing"); expected \(Self.version)")
+            let found = json["plan_version"]?.text(pretty: false) ?? "missing"
+            throw .badPlan(module: nil, "plan_version is \(found); expected \(Self.version)")
         }
         for key in object.keys where !Self.keys.contains(key) { throw .badPlan(module: nil, "\"\(key)\" means nothing") }
-        guard let modules = json["modules"]?.object, !modules.isEmpty else {
+        guard let modules = json["modules"]?.object, !modules.isEmpty || json["kept_dense"]?.object?.isEmpty == false else {
             throw .badPlan(module: nil, "\"modules\" names no module")
         }
         fingerprint = json["source"]?["fingerprint"]?.string
@@ -58,6 +62,12 @@ public struct PlanFile: Sendable {
         var entries: [Entry] = []
         for (name, entry) in modules.entries { entries.append(try Self.entry(name, entry, base)) }
         self.entries = entries
+        var keptDense: [String: String] = [:]
+        for (name, reason) in json["kept_dense"]?.object?.entries ?? [] {
+            guard modules[name] == nil else { throw .badPlan(module: name, "it is compressed and kept dense") }
+            keptDense[name] = reason.string ?? "kept dense by the plan"
+        }
+        self.keptDense = keptDense
     }
 
     private static let keys: Set<String> = [
@@ -148,8 +158,8 @@ extension PlanFile {
             throw PlanningError.badPlan(module: nil, "it was made for another model: the fingerprints differ")
         }
         let compressible = checkpoint.compressibleModules, known = Set(compressible.map(\.name))
-        for entry in entries where !known.contains(entry.module) {
-            throw PlanningError.badPlan(module: entry.module, "the model has no such linear layer")
+        for name in entries.map(\.module) + keptDense.keys.sorted() where !known.contains(name) {
+            throw PlanningError.badPlan(module: name, "the model has no such linear layer")
         }
         let entries = Dictionary(uniqueKeysWithValues: entries.map { ($0.module, $0) })
         let modules = compressible.filter { entries[$0.name] != nil }
@@ -165,7 +175,15 @@ extension PlanFile {
                 groups.append(try planned(group, recipe, entries, checkpoint, factorType, method))
             }
         }
-        let order = Dictionary(uniqueKeysWithValues: modules.enumerated().map { ($1.name, $0) })
+        for module in compressible {
+            guard let reason = keptDense[module.name] else { continue }
+            let recipe = recipes.first ?? Recipe(method: "svd", storage: .factors, options: [:])
+            groups.append(
+                PlannedGroup(
+                    dense: module, of: checkpoint, by: try method(recipe.method, recipe.storage, recipe.options),
+                    because: reason))
+        }
+        let order = Dictionary(uniqueKeysWithValues: compressible.enumerated().map { ($1.name, $0) })
         return CompressionPlan(
             groups: groups.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }, target: .plan)
     }

@@ -109,6 +109,22 @@ public struct SVDCompressor: Compressor {
         return rule.saves(ranks.stored) && ranks.stored <= pivotRank ? ranks : nil
     }
 
+    public func curve(of task: CompressionTask) throws -> LossCurve? {
+        let rule = rule(for: task.member)
+        let svd = try WhitenedProblem(task.objective).decompose { matrix in
+            try TruncatedSVD(route: route).decompose(matrix) { _ in 0 }
+        }
+        let spectrum = svd.singularValues
+        // From the smallest value up, so that small squares are not lost in a large sum.
+        var tails = [Double](repeating: 0, count: spectrum.count + 1)
+        for index in spectrum.indices.reversed() { tails[index] = tails[index + 1] + spectrum[index] * spectrum[index] }
+        let points = stride(from: rankMultiple, to: spectrum.count, by: rankMultiple)
+            .prefix { rule.saves($0) && rule.numbers($0) < task.member.storedParameters }
+        return LossCurve(
+            points: points.map { LossCurve.Point(rank: $0, parameters: rule.numbers($0), loss: tails[$0]) },
+            denseParameters: task.member.storedParameters, squaredSpectrum: spectrum.map { $0 * $0 })
+    }
+
     private static func reason(_ rule: RankRule, _ rank: Int) -> String {
         if let stored = rule.stored {
             return "rank \(rank) would store \(rule.numbers(rank)) numbers, the factors of rank \(stored.rank) that the "

@@ -45,28 +45,32 @@ import Testing
         }
     }
 
-    /// Every combination of ranks tried. These matrices are so small that one rank is a tenth of the budget; what a
-    /// multiplier cannot reach is bounded by the optimum of a budget smaller by the largest step between hull points.
-    @Test(arguments: [false, true])
-    func greedyIsTheBestOfAllCombinations(pivot: Bool) throws {
-        let matrices = Array(matrices(pivot: pivot).prefix(3))
+    /// No division at all can be better than the Lagrangian bound: for any price of a parameter, every matrix at its own
+    /// best choice, less the price of the budget.
+    @Test(arguments: [false, true], [0.2, 0.5, 0.8])
+    func greedyReachesTheLagrangianBound(pivot: Bool, keep: Double) throws {
+        let shapes = [(64, 64), (64, 172), (32, 64), (172, 64)]
+        let matrices = (0..<40).map { index in
+            let (m, n) = shapes[index % 4]
+            return RankAllocation.Matrix(
+                curve: curve(m, n, pivot: pivot, decay: 0.2 + 0.02 * Double(index)), kind: "k",
+                sensitivity: 1 + Double(index * 7 % 11))
+        }
+        let budget = Int(keep * Double(matrices.reduce(0) { $0 + $1.curve.denseParameters }))
         let allocation = RankAllocation(matrices, rule: .greedy)
-        for budget in stride(from: 60, through: 300, by: 24) {
-            guard let ranks = allocation.ranks(within: budget) else { continue }
-            var best = Double.infinity, bound = Double.infinity
-            let options: [[Int?]] = matrices.map { $0.curve.points.map { $0.rank as Int? } + [nil] }
-            for a in options[0] {
-                for b in options[1] {
-                    for c in options[2] where allocation.parameters(at: [a, b, c]) <= budget {
-                        let loss = allocation.loss(at: [a, b, c])
-                        best = min(best, loss)
-                        if allocation.parameters(at: [a, b, c]) <= budget - 40 { bound = min(bound, loss) }
-                    }
+        let found = allocation.loss(at: try #require(allocation.ranks(within: budget)))
+        var bound = 0.0
+        for exponent in -400...0 {
+            let price = exp2(Double(exponent) / 12)
+            let least = matrices.reduce(0.0) { sum, matrix in
+                let scale = matrix.sensitivity / matrix.curve.total
+                return sum + matrix.curve.points.reduce(price * Double(matrix.curve.denseParameters)) {
+                    min($0, scale * $1.loss + price * Double($1.parameters))
                 }
             }
-            let found = allocation.loss(at: ranks)
-            #expect(found >= best && found <= max(bound, best * 1.1), "\(budget): \(found) against \(best)")
+            bound = max(bound, least - price * Double(budget))
         }
+        #expect(found >= bound && found <= 1.03 * bound, "\(found) against \(bound)")
     }
 
     @Test(arguments: [false, true], [0.3, 0.5, 0.7, 0.9])

@@ -33,6 +33,9 @@ public protocol Compressor: Sendable {
     /// - Throws: `CompressionError` if the method cannot treat such a group at all.
     func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]?
 
+    /// What a matrix loses at every rank; nil where the method has no such curve.
+    func curve(of task: CompressionTask) throws -> LossCurve?
+
     /// Compresses a group.
     ///
     /// - Parameter group: one objective per module; all modules of the group are treated together.
@@ -46,6 +49,7 @@ extension Compressor {
     public static var truncatesFactors: Bool { false }
     public static func sizeOptions(ranks: [Int]) -> [String: String]? { nil }
     public var grouping: Grouping { .single }
+    public func curve(of task: CompressionTask) throws -> LossCurve? { nil }
 }
 
 /// A module of a group, as its shape: W (m × n) and the type its factors are stored in.

@@ -14,9 +14,9 @@ public struct LossCurve: Sendable {
         }
     }
 
-    /// Ascending in rank and in parameters, all of fewer parameters than the matrix; empty where nothing would shrink.
+    /// Ascending in rank and in parameters, all of fewer than the form the matrix is stored in; empty where nothing shrinks.
     public let points: [Point]
-    /// Numbers of the matrix itself, whose loss is 0.
+    /// Numbers of the form that the matrix is stored in, usually dense, whose loss is 0.
     public let denseParameters: Int
     /// σ_i², descending, in the metric of the objective.
     public let squaredSpectrum: [Double]

@@ -31,8 +31,7 @@ public struct CompressJob: Sendable {
         let output = OutputRequest(
             request.output, inputs: [request.checkpoint] + files, force: request.force, resume: request.resume)
         try output.validate()
-        let prepared = try plan(progress: progress)
-        let objectives = try objectives(of: prepared, progress)
+        let prepared = try plan(progress: progress, interruption: interruption)
         let fingerprint = RunFingerprint(
             inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
@@ -41,7 +40,7 @@ public struct CompressJob: Sendable {
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
             let finished = try FinishedGroups(staged.journal, unitSize)
             let results = try compress(
-                prepared, GroupCompression(checkpoint: prepared.checkpoint, objectives: objectives, finished: finished),
+                prepared, GroupCompression(checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished),
                 progress, interruption)
             try interruption.check()
             let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
@@ -77,21 +76,15 @@ public struct CompressJob: Sendable {
     /// What the job would do, without reading a weight or writing a file.
     public func dryRun(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
         try OutputRequest(request.output, inputs: [request.checkpoint], force: true).validate()
-        let prepared = try plan(progress: progress)
-        _ = try objectives(of: prepared, progress)
-        return prepared
+        return try plan(progress: progress)
     }
 
-    /// Opens the checkpoint and decides what becomes of every matrix, as far as shapes tell.
-    public func plan(progress: any ProgressReporter = SilentProgress()) throws -> PlannedCompression {
-        try PlannedCompression(request, progress)
-    }
-
-    private func objectives(
-        of prepared: PlannedCompression, _ progress: any ProgressReporter
-    ) throws -> ObjectiveSource {
-        try ObjectiveSource(
-            request.objective, of: prepared.checkpoint, modules: prepared.plan.modules.map(\.module), progress)
+    /// Opens the checkpoint and decides what becomes of every matrix, as far as shapes tell, or its spectra where the
+    /// allocation needs them.
+    public func plan(
+        progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
+    ) throws -> PlannedCompression {
+        try PlannedCompression(request, progress, interruption)
     }
 
     private func compress(

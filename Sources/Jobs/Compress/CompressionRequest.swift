@@ -6,6 +6,18 @@ import Safetensors
 
 /// Everything a compression is asked to do, before the checkpoint is opened.
 public struct CompressionRequest: Sendable {
+    /// How a target is divided over the matrices.
+    public struct Allocation: Sendable {
+        public var rule = AllocationRule.uniform
+        /// What the sensitivity of each matrix is measured on; nil measures none.
+        public var text: SequenceSource?
+
+        public init(rule: AllocationRule = .uniform, text: SequenceSource? = nil) {
+            self.rule = rule
+            self.text = text
+        }
+    }
+
     public var checkpoint: String
     public var output: String
     public var target: Target
@@ -16,6 +28,7 @@ public struct CompressionRequest: Sendable {
     /// A plan.json that says what becomes of every matrix, in place of target, selection, method and its options.
     public var planPath: String?
     public var objective = ObjectiveRequest()
+    public var allocation: Allocation
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int
@@ -36,6 +49,7 @@ public struct CompressionRequest: Sendable {
         self.method = method
         self.settings = settings
         planPath = nil
+        allocation = Allocation()
         factorType = nil
         maximumShardBytes = Self.defaultShardBytes
         usesMapping = true
@@ -51,7 +65,7 @@ public struct CompressionRequest: Sendable {
     var options: [(name: String, value: String)] {
         let all: [(name: String, value: String)] = [
             ("method", method), ("target", "\(target)"), ("storage", settings.storage.rawValue),
-            ("objective", objective.effectiveKind.rawValue), ("allocation", "uniform"), ("accuracy", Self.name(of: settings.route)),
+            ("objective", objective.effectiveKind.rawValue), ("allocation", allocation.rule.rawValue), ("accuracy", Self.name(of: settings.route)),
             ("factor-dtype", factorType.map { TensorDType($0).rawValue } ?? "keep"),
             ("rank-multiple", "\(settings.rankMultiple)"), ("include", selection.include.joined(separator: " ")),
             ("exclude", selection.exclude.joined(separator: " ")),

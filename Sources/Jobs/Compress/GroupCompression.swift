@@ -15,6 +15,13 @@ struct GroupCompression {
 
     /// - Returns: a result for each module of the group, in order.
     func run(_ group: PlannedGroup) throws -> [ModuleResult] {
+        if let reason = group.keptDense {
+            let results = group.modules.map {
+                ModuleReport($0.module, method: group.method, seconds: 0).unchanged(because: reason)
+            }
+            try finished.add(group, results, tensors: [])
+            return results
+        }
         let weights = try group.modules.map { try weight(of: $0.module) }
         let watch = Stopwatch()
         let tasks = try zip(group.modules, weights).map { planned, weight in
@@ -51,31 +58,8 @@ struct GroupCompression {
 
     // MARK: Reading
 
-    /// The weight as stored, or the product that its factors are.
     private func weight(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
-        try naming(module) {
-            guard module.factors == nil else { return try product(of: module) }
-            let weight = try checkpoint.operand(of: module)
-            if let place = firstNonFinite(weight) {
-                throw JobError.badInput(
-                    "the weight has \(weight[place.row, place.column]) at output \(place.row), input \(place.column); "
-                        + "expected finite numbers only", file: file(of: module), tensor: module.weightName)
-            }
-            return (weight, nil)
-        }
-    }
-
-    private func product(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
-        guard let stored = checkpoint.compressedModules.first(where: { $0.name == module.name }),
-            let product = try checkpoint.compressedOperator(of: stored) as? any FactoredOperator
-        else { throw JobError.badInput("its factors cannot be read", file: file(of: module), tensor: module.name) }
-        for tensor in product.tensors {
-            guard let numbers = tensor.tensor.operand(), let place = firstNonFinite(numbers) else { continue }
-            throw JobError.badInput(
-                "the factor has \(numbers[place.row, place.column]) at row \(place.row), column \(place.column); "
-                    + "expected finite numbers only", file: file(of: module), tensor: tensor.fullName(in: module.name))
-        }
-        return (MatrixOperand(product.reconstruct()), product.factors)
+        try naming(module) { try checkpoint.finiteWeight(of: module) }
     }
 
     private func naming<Result>(_ module: LinearModule, _ body: () throws -> Result) throws -> Result {

@@ -8,16 +8,28 @@ import Safetensors
 public struct PlannedCompression: Sendable {
     public let checkpoint: Checkpoint
     public let plan: CompressionPlan
+    let objectives: ObjectiveSource
 
-    /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target or the plan file.
-    init(_ request: CompressionRequest, _ progress: any ProgressReporter) throws {
+    /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or the
+    ///   statistics.
+    init(_ request: CompressionRequest, _ progress: any ProgressReporter, _ interruption: Interruption) throws {
         let method = try Self.method(request.method, request.settings)
         checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
         if let path = request.planPath {
             plan = try Self.plan(path, of: checkpoint, request)
+            objectives = try ObjectiveSource(
+                request.objective, of: checkpoint, modules: plan.modules.map(\.module), progress)
+            return
+        }
+        let modules = try request.selection.modules(of: checkpoint)
+        objectives = try ObjectiveSource(request.objective, of: checkpoint, modules: modules, progress)
+        if request.allocation.rule != .uniform {
+            plan = try AllocatedPlan(
+                checkpoint: checkpoint, modules: modules, method: method, objectives: objectives, request: request,
+                progress: progress, interruption: interruption
+            ).make()
         } else {
-            let modules = try request.selection.modules(of: checkpoint)
             plan = try UniformPlanner(factorType: request.factorType)
                 .plan(modules, of: checkpoint, with: method, target: request.target)
         }

@@ -31,8 +31,9 @@ struct CompressCommand: Command {
             OptionSection("What", SelectionOptions.all),
             OptionSection("How", MethodOptions.common + MethodOptions.special),
             ObjectiveOptions.section,
+            CompressionOptions.allocationSection,
             OptionSection("Running", [dryRun, resume, noMapping]),
-        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy],
+        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion],
         examples: [
             Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
             Example("lowrank compress model -o small --target-size 4.5GB", "Fit the weights into 4.5 GB"),

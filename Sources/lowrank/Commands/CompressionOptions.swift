@@ -9,6 +9,18 @@ enum CompressionOptions {
         "factor-dtype", .word(["keep", "f32", "f16", "bf16"]), default: "keep",
         help: "Type of the factors; keep is that of each weight")
 
+    static let allocation = Option(
+        "allocation", ValueFormat<AllocationRule>.choice("RULE"),
+        help: "How the target is divided: uniform, effective-rank, loss or greedy; greedy with --stats and --text")
+
+    /// How the target is divided, and by which text sensitivities are measured.
+    static let allocationSection = OptionSection(
+        "Allocation",
+        [
+            allocation, TextOptions.text, TextOptions.tokens, TextOptions.documents, TextOptions.context,
+            TextOptions.samples, TextOptions.bos,
+        ])
+
     /// - Throws: `JobError.usage` if there is no target.
     static func request(
         _ arguments: ParsedArguments, checkpoint: String, output: String,
@@ -20,6 +32,10 @@ enum CompressionOptions {
             settings: MethodOptions.settings(arguments, knowsActivations: objective.statistics != nil))
         request.objective = objective
         request.planPath = arguments[TargetOptions.plan]
+        let text = try TextOptions.source(arguments)
+        let knowsModel = objective.statistics != nil && text != nil
+        request.allocation = CompressionRequest.Allocation(
+            rule: arguments[allocation] ?? (knowsModel && request.method == "svd" ? .greedy : .uniform), text: text)
         request.factorType = type(named: arguments[factorType])
         return request
     }

@@ -10,7 +10,7 @@ struct PlanCommand: Command {
     static let specification = CommandSpecification(
         "plan", summary: "Show the rank and size of every matrix for a target, and write an editable plan",
         discussion: """
-            Reads the headers of a checkpoint, and no weight. The file says for each matrix its method, storage and rank; \
+            Reads the headers of a checkpoint, and weights only where the allocation needs their spectra. The file says for each matrix its method, storage and rank; \
             change what you like, remove what should stay dense, and give it to compress --plan. Modules may have \
             different methods.
             """,
@@ -20,7 +20,8 @@ struct PlanCommand: Command {
             OptionSection("How much", TargetOptions.all + [TargetOptions.plan]),
             OptionSection("What", SelectionOptions.all),
             OptionSection("How", MethodOptions.common + MethodOptions.special),
-        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy],
+            ObjectiveOptions.section, CompressionOptions.allocationSection,
+        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion],
         examples: [
             Example("lowrank plan model --keep 0.6 --storage pivot", "See the ranks"),
             Example("lowrank plan model --target-size 4.5GB -o plan.json", "Write a plan to edit"),
@@ -31,7 +32,9 @@ struct PlanCommand: Command {
 
     init(_ arguments: ParsedArguments) throws {
         output = arguments[Self.output]
-        request = try CompressionOptions.request(arguments, checkpoint: arguments[Self.checkpoint], output: output ?? "")
+        request = try CompressionOptions.request(
+            arguments, checkpoint: arguments[Self.checkpoint], output: output ?? "",
+            objective: try ObjectiveOptions.request(arguments))
     }
 
     func run(_ context: RunContext) throws -> ExitCode {

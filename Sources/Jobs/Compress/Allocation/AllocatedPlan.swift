@@ -1,0 +1,162 @@
+import Checkpoints
+import CommandLineKit
+import CompressionCore
+import Kernels
+import MatrixCore
+import Models
+import Planning
+
+/// A plan whose ranks follow from the spectra of all matrices, and from what their errors do to the outputs of the model.
+///
+/// 1. The loss of every matrix at every rank, in the metric of the objective: its spectrum.
+/// 2. With text, the sensitivity of each: how far the outputs move when it alone is truncated as far as a uniform budget
+///    asks, divided by its relative squared error there. Without, every relative error counts the same.
+/// 3. Ranks by the rule, within the numbers that the target leaves to the selected matrices.
+///
+/// - Cost: a spectrum of each matrix; with text a pass over the sequences for each matrix.
+struct AllocatedPlan {
+    let checkpoint: Checkpoint
+    let modules: [LinearModule]
+    let method: PlannedMethod
+    let objectives: ObjectiveSource
+    let request: CompressionRequest
+    let progress: any ProgressReporter
+    let interruption: Interruption
+
+    func make() throws -> CompressionPlan {
+        guard method.compressor.grouping == .single else {
+            throw JobError.usage("--allocation \(rule.rawValue) is for matrices that are compressed one by one")
+        }
+        let curves = try curves()
+        let inventory = try OutputInventory(checkpoint)
+        let dense = modules.reduce(0) { $0 + $1.parameters }
+        let others = inventory.parameters(of: try plan(modules.map { _ in nil })) - dense
+        var allocation = allocation(curves, sensitivities: curves.map { _ in 1 })
+        if let text = request.allocation.text {
+            let share = Double(try budget(allocation, inventory, others)) / Double(dense)
+            allocation = self.allocation(curves, sensitivities: try sensitivities(curves, keep: share, text))
+        }
+        return try plan(try ranks(allocation, within: try budget(allocation, inventory, others)))
+    }
+
+    private var rule: AllocationRule { request.allocation.rule }
+
+    // MARK: Curves
+
+    private func curves() throws -> [LossCurve] {
+        progress.begin(ProgressStage("spectra", total: modules.count, unit: .items("matrices")))
+        defer { progress.end() }
+        return try modules.map { module in
+            try interruption.check()
+            defer { progress.advance(by: 1, module.name) }
+            let task = try task(for: module)
+            guard let curve = try method.compressor.curve(of: task) else {
+                let name = type(of: method.compressor).method
+                throw JobError.usage(
+                    "--allocation \(rule.rawValue) needs spectra, which \(name) does not have; give --allocation uniform")
+            }
+            checkpoint.dropPages(of: module)
+            return curve
+        }
+    }
+
+    private func task(for module: LinearModule) throws -> CompressionTask {
+        try Failure.naming(file: checkpoint.file(of: module.weightName), tensor: module.weightName) {
+            let weight = try checkpoint.finiteWeight(of: module)
+            return CompressionTask(
+                member: PlannedGroup.member(module, of: checkpoint, factorType: request.factorType),
+                objective: try objectives.objective(
+                    for: module, weight: weight.matrix, factors: weight.factors))
+        }
+    }
+
+    // MARK: Sensitivities
+
+    /// What the outputs of the model move per relative squared error of each matrix.
+    private func sensitivities(_ curves: [LossCurve], keep: Double, _ text: SequenceSource) throws -> [Double] {
+        var source = text
+        source.samples = min(text.samples ?? Self.sensitivitySamples, Self.sensitivitySamples)
+        let divergence = try OutputDivergence(checkpoint, text: source)
+        progress.begin(ProgressStage("sensitivities", total: modules.count, unit: .items("matrices")))
+        defer { progress.end() }
+        return try zip(modules, curves).map { module, curve in
+            try interruption.check()
+            defer { progress.advance(by: 1, module.name) }
+            let numbers = keep * Double(curve.denseParameters)
+            guard let point = curve.points.last(where: { Double($0.parameters) <= numbers }) ?? curve.points.first,
+                point.loss > 0
+            else { return 0 }
+            let outcome = try method.compressor.compress([try task(for: module)], budget: .rank(point.rank))[0]
+            guard case .compressed(let compressed, _) = outcome else { return 0 }
+            return try divergence.measure(replacing: [module.name: compressed]) * curve.total / point.loss
+        }
+    }
+
+    /// Sequences that sensitivities are measured on.
+    private static let sensitivitySamples = 16
+
+    // MARK: Ranks
+
+    private func allocation(_ curves: [LossCurve], sensitivities: [Double]) -> RankAllocation {
+        RankAllocation(
+            zip(zip(modules, curves), sensitivities).map {
+                RankAllocation.Matrix(curve: $0.0.1, kind: $0.0.0.role.rawValue, sensitivity: $0.1)
+            }, rule: rule)
+    }
+
+    /// Numbers for the selected matrices.
+    /// - Parameter others: numbers of all other tensors.
+    private func budget(_ allocation: RankAllocation, _ inventory: OutputInventory, _ others: Int) throws -> Int {
+        let dense = modules.reduce(0) { $0 + $1.parameters }
+        switch request.target {
+        case .keep(let fraction): return Int((fraction * Double(dense)).rounded(.down))
+        case .parameters(let count): return min(count - others, dense)
+        case .bytes(let limit): return try largestBudget(allocation, within: limit, inventory, upTo: dense)
+        default:
+            throw JobError.usage(
+                "--allocation \(rule.rawValue) divides a size; give --keep, --remove, --target-params or --target-size")
+        }
+    }
+
+    private func largestBudget(
+        _ allocation: RankAllocation, within limit: Int, _ inventory: OutputInventory, upTo dense: Int
+    ) throws -> Int {
+        func bytes(_ budget: Int) throws -> Int {
+            try inventory.fileBytes(of: try plan(try ranks(allocation, within: budget)), .largest)
+        }
+        var low = allocation.leastParameters, high = dense
+        if try bytes(high) <= limit { return high }
+        let least = try bytes(low)
+        guard least <= limit else {
+            throw PlanningError.targetUnreachable(
+                target: "\(request.target)", smallest: "\(least) bytes, a rank of 1 in every matrix")
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2
+            if try bytes(middle) <= limit { low = middle } else { high = middle }
+        }
+        return low
+    }
+
+    private func ranks(_ allocation: RankAllocation, within budget: Int) throws -> [Int?] {
+        guard let ranks = allocation.ranks(within: budget) else {
+            throw PlanningError.targetUnreachable(
+                target: "\(request.target)",
+                smallest: "\(allocation.leastParameters) parameters of the selected matrices, a rank of 1 in each")
+        }
+        return ranks
+    }
+
+    private func plan(_ ranks: [Int?]) throws -> CompressionPlan {
+        CompressionPlan(
+            groups: try zip(modules, ranks).map { module, rank in
+                if let rank { return try group(module, rank: rank) }
+                return PlannedGroup(
+                    dense: module, of: checkpoint, by: method, because: "left as it is by --allocation \(rule.rawValue)")
+            }, target: request.target)
+    }
+
+    private func group(_ module: LinearModule, rank: Int) throws -> PlannedGroup {
+        try PlannedGroup([module], of: checkpoint, by: method, budget: .rank(rank), factorType: request.factorType)
+    }
+}

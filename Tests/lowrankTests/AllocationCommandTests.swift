@@ -1,0 +1,64 @@
+import Foundation
+import Safetensors
+import Testing
+
+/// Allocation as a shell sees it.
+struct AllocationCommandTests {
+    private let folder: ModelFolder
+
+    init() throws { folder = try ModelFolder() }
+
+    private func compress(_ options: String, to output: String = "out") throws -> ProgramRun {
+        try ProgramRun.of(
+            ["compress", ModelFolder.fixture, "-o", folder.at(output), "-q"] + options.split(separator: " ").map(String.init))
+    }
+
+    @Test(arguments: ["effective-rank", "loss", "greedy"], ["factors", "pivot"])
+    func everyRuleEndsWithinHalfAPercentBelowItsTarget(rule: String, storage: String) throws {
+        for keep in [0.4, 0.7] {
+            let run = try compress("--keep \(keep) --allocation \(rule) --storage \(storage) --force")
+            #expect(run.code == 0, "\(run.errors)")
+            let kept = try #require(try folder.report(of: "out")["totals"]?["keep_compressed"]?.double)
+            #expect(kept <= keep && kept > keep - 0.005, "\(rule) \(keep): \(kept)")
+        }
+    }
+
+    @Test func sizesOfTheWholeOutputAreKept() throws {
+        #expect(try compress("--target-params 300K --allocation greedy", to: "numbers").code == 0)
+        let numbers = try #require(try folder.report(of: "numbers")["totals"]?["parameters"]?.int)
+        #expect(numbers <= 300_000 && numbers > 298_500)
+        #expect(try compress("--target-size 700KB --allocation greedy --storage pivot", to: "bytes").code == 0)
+        let attributes = try FileManager.default.attributesOfItem(atPath: folder.at("bytes/model.safetensors"))
+        let bytes = try #require(attributes[.size] as? Int)
+        #expect(bytes <= 700_000 && bytes > 696_000)
+    }
+
+    /// With text the ranks follow from the model: a query is worth more than a value of the same shape, or less, but the
+    /// plan is another than that of relative errors alone, and obeying it gives the same bytes.
+    @Test func sensitivitiesComeFromTheModelAndThePlanHoldsThem() throws {
+        let text = ModelFolder.packageRoot.appendingPathComponent("README.md").path
+        let options = "--keep 0.5 --allocation greedy --text \(text) --context 64 --samples 4 --factor-dtype f32"
+        #expect(try compress(options, to: "sensitive").code == 0)
+        #expect(try compress("--keep 0.5 --allocation greedy --factor-dtype f32", to: "relative").code == 0)
+        let one = try folder.content(of: "sensitive"), other = try folder.content(of: "relative")
+        #expect(one["model.safetensors"] != other["model.safetensors"])
+        let words = options.split(separator: " ").map(String.init)
+        #expect(
+            try ProgramRun.of(["plan", ModelFolder.fixture, "-o", folder.at("plan.json"), "-q"] + words).code == 0)
+        #expect(try compress("--plan \(folder.at("plan.json")) --factor-dtype f32", to: "planned").code == 0)
+        #expect(try folder.content(of: "planned") == one)
+        let kept = try folder.report(of: "planned")["totals"]?["keep_compressed"]
+        #expect(kept == (try folder.report(of: "sensitive")["totals"]?["keep_compressed"]))
+    }
+
+    @Test(arguments: [
+        ("--rank 5 --allocation greedy", 2, "--allocation greedy divides a size"),
+        ("--keep 0.5 --allocation greedy --method mixt", 2, "needs spectra, which mixt does not have"),
+        ("--keep 0.001 --allocation greedy", 1, "a rank of 1 in each"),
+        ("--keep 0.5 --allocation best", 2, "expected"),
+    ])
+    func whatCannotBeDividedIsRefused(options: String, code: Int, reason: String) throws {
+        let run = try compress(options)
+        #expect(run.code == code && run.errors.contains(reason), "\(run.errors)")
+    }
+}
