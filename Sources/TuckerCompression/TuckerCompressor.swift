@@ -64,7 +64,9 @@ public struct TuckerCompressor: Compressor {
     }
 
     private var decomposition: TuckerDecomposition {
-        TuckerDecomposition(algorithm: options.algorithm, sweeps: options.sweeps, route: route)
+        var decomposition = TuckerDecomposition(algorithm: options.algorithm, route: route)
+        if let sweeps = options.sweeps { (decomposition.sweeps, decomposition.tolerance) = (sweeps, 0) }
+        return decomposition
     }
 
     /// What shapes say about a group.

@@ -25,8 +25,8 @@ struct TuckerOptions: Sendable {
     /// Consecutive layers of a group.
     var layers = Self.defaultLayers
     var algorithm = TuckerDecomposition.Algorithm.hooi
-    /// Most sweeps of HOOI.
-    var sweeps = TuckerDecomposition.defaultSweeps
+    /// Sweeps of HOOI; nil lets it end early.
+    var sweeps: Int?
     var form = TuckerMemberForm.preserve
     /// Explicit ranks, in the order of the axes of the stored core.
     var ranks: [Int]?
@@ -37,7 +37,7 @@ struct TuckerOptions: Sendable {
         group = try settings.word("tucker-group") ?? group
         algorithm = try settings.word("tucker-algorithm") ?? algorithm
         form = try settings.word("tucker-form") ?? form
-        sweeps = try settings.integer("tucker-sweeps") ?? sweeps
+        sweeps = try settings.integer("tucker-sweeps")
         layers = try settings.integer("share-layers", from: 2) ?? layers
         ranks = try settings.integers("tucker-ranks")
         try validate(settings)

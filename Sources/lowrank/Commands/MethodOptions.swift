@@ -57,7 +57,7 @@ enum MethodOptions {
         Option("share-layers", .text("G"), help: "Consecutive layers that share factors, by default 2"),
         Option(
             "tucker-algorithm", .text("NAME"), help: "hosvd, st-hosvd, or hooi (default), which improves on the others"),
-        Option("tucker-sweeps", .text("N"), help: "Most sweeps of hooi, by default 4"),
+        Option("tucker-sweeps", .text("N"), help: "Sweeps of hooi; by default up to 4, fewer where they gain little"),
         Option(
             "tucker-form", .text("FORM"),
             help: "preserve (default): every member of a stack keeps its core; full: members share cores too"),
