@@ -18,9 +18,9 @@ struct NormalMatrix {
     private let outputMode: Int
 
     /// Rows of H up to which forming it costs less than the steps of conjugate gradients that it saves.
-    private static let mostRows = 512
+    private static let mostRows = 128
     /// Numbers of the largest intermediate tensor.
-    private static let mostNumbers = 1 << 22
+    private static let mostNumbers = 1 << 17
 
     /// nil where the problem is too large, or the outputs have a metric of their own.
     init?(_ fit: TrainFit, core: Int, left: TrainBlock?, right: TrainBlock?) {
