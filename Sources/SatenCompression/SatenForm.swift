@@ -17,7 +17,7 @@ struct SatenForm {
     }
 
     /// Numbers stored.
-    var parameters: Int { lowRank.parameters + entries }
+    var parameters: Int { lowRank.largestParameters + entries }
 
     /// Whether it is smaller than the matrix, in numbers and with positions also in bytes.
     var saves: Bool {

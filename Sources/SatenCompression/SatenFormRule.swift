@@ -41,7 +41,9 @@ struct SatenFormRule {
         let budget = Budget.keep(max(0, lowRankNumbers) / Double(member.parameters))
         if let fixed { return try form(of: member, fixed, budget) }
         let size = try lowRankSize(member, budget)
-        return try form(of: member, min(max(1, numbers - size.parameters), member.parameters), budget)
+        let positions = PositionLayout.bitmapBytes(member.outFeatures, member.inFeatures)
+        let room = (member.parameters * member.factorType.bytes - 1 - size.bytes - positions) / member.factorType.bytes
+        return try form(of: member, max(1, min(numbers - size.largestParameters, room)), budget)
     }
 
     /// The most numbers whose bytes with a bit map are fewer than those of the matrix.
@@ -86,5 +88,12 @@ struct SatenFormRule {
             throw .impossible(module: member.module, reason: "the low-rank part has no size for this budget")
         }
         return size
+    }
+}
+
+extension PlannedSize {
+    /// Numbers stored in the larger of its forms.
+    var largestParameters: Int {
+        max(parameters, alternative.reduce(0) { $0 + ($1.isIndex ? 0 : $1.elementCount) })
     }
 }
