@@ -13,9 +13,9 @@ import TensorTrainCompression
 ///
 ///     L ← low rank of (T − S),   S ← largest entries of (T − L),   first S = 0
 ///
-/// The low-rank part is made by another compressor, the truncated SVD or tensor trains; `SatenFormRule` divides the budget,
-/// `SparseSelection` chooses the entries and `SparseFit` their values. `energy` and `error` take the smallest form
-/// found by halving, for the numbers as written.
+/// The low-rank part is made by another compressor, the truncated SVD or tensor trains; `SatenFormRule` divides the
+/// budget, `SparseSelection` chooses the entries and `SparseFit` their values. `energy` and `error` take the smallest
+/// form found by halving, for the numbers as written.
 ///
 /// - Cost: for every turn the low-rank compression, and a few products with the metrics.
 /// - Source: Saten, arXiv 2505.14871, §3, whose low-rank part is a tensor train of Wᵀ without alternation; the
