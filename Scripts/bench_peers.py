@@ -4,10 +4,12 @@ Every round times each contender once, ours included, in an order that shifts fr
 number of threads; so a change of clock or a neighbour's load meets everyone. Ours runs as `lowrank bench`, which times
 inside of its own process. The ratio is the median over the rounds of (best peer's time / our time): above 1 we are
 ahead. The best peer is the one with the least median among those that solve the problem exactly. A peer that was
-three times slower than the fastest in two rounds is not timed again, unless the row names it.
+three times slower than the fastest in two rounds is not timed again, unless the row names it. A run of more than four
+seconds counts from the first and is made once more; every such peer is shown with the number of its runs.
 
     swift build -c release
-    python3 Scripts/bench_peers.py                            every row; takes hours
+    python3 Scripts/bench_peers.py                            every row; takes about half an hour
+    python3 Scripts/bench_peers.py --patient                  the same with all rounds for all peers; takes hours
     python3 Scripts/bench_peers.py --rows sgemm,gram --pairs 7
     python3 Scripts/bench_peers.py --rows svd-1024 --json out.json
     python3 Scripts/bench_peers.py --quick                    one small shape of each kind, three rounds
@@ -32,6 +34,9 @@ import peers
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A short operation is repeated within a turn until this much time has gone; the turn counts with its best.
 TURN_SECONDS = 0.3
+# A peer whose run takes longer than this is timed in SLOW_RUNS runs, the first of which is the one that is judged.
+SLOW_SECONDS = 4
+SLOW_RUNS = 2
 # Worker threads of the libraries spin for a while after their work; the next contender waits until they sleep.
 PAUSE_SECONDS = 0.25
 # "At least as fast" holds from here: what two runs of the same code differ by.
@@ -138,7 +143,8 @@ class Peer:
         self.run = run
         started = time.perf_counter()
         result = run()
-        self.repeats = repeats_for(time.perf_counter() - started)
+        self.first = time.perf_counter() - started
+        self.repeats = repeats_for(self.first)
         self.error = work.error(result)
 
     def turn(self):
@@ -150,9 +156,11 @@ class Peer:
         return best
 
 
-def is_settled(name, times, row):
-    """Whether a peer is out of the race: slow in two rounds, and not one that the row asks about."""
+def is_settled(name, times, row, patient):
+    """Whether a peer is done: so slow that its runs suffice, or out of the race and not one that the row asks about."""
     mine = times[name]
+    if not patient and len(mine) >= SLOW_RUNS and statistics.median(mine) > SLOW_SECONDS:
+        return True
     if name in row.asked or len(mine) < 2:
         return False
     fastest = min((times[other] for other in times if other != "lowrank" and times[other]), key=statistics.median)
@@ -171,10 +179,13 @@ def measure(options, row):
         for name, run in work.contenders().items():
             contenders[name] = Peer(run, work)
     times = {name: [] for name in contenders}
+    for name, contender in contenders.items():
+        if name != "lowrank" and not options.patient and contender.first > SLOW_SECONDS:
+            times[name].append(contender.first)
     names = list(contenders)
     for turn in range(options.pairs):
         for name in names[turn % len(names):] + names[:turn % len(names)]:
-            if name != "lowrank" and is_settled(name, times, row):
+            if name != "lowrank" and is_settled(name, times, row, options.patient):
                 continue
             time.sleep(PAUSE_SECONDS)
             times[name].append(contenders[name].turn())
@@ -189,6 +200,7 @@ def in_child(options, threads, selected):
     environment.update({name: str(threads) for name in VARIABLES})
     command = [sys.executable, __file__, "--child", "--rows", ",".join(row.key for row in selected),
                "--pairs", str(options.pairs), "--lowrank", str(options.lowrank)]
+    command += ["--patient"] if options.patient else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         for line in child.stdout:
             measured = json.loads(line)
@@ -199,6 +211,13 @@ def in_child(options, threads, selected):
 
 
 # The table
+
+def ratio(theirs, ours):
+    """The median over the rounds; of the medians where a peer was not in all rounds."""
+    if len(theirs) < len(ours):
+        return statistics.median(theirs) / statistics.median(ours)
+    return statistics.median(their / mine for their, mine in zip(theirs, ours))
+
 
 def judged(row, measured):
     """The figures of a row: the best peer, the ratio for everything that is asked, and whether it holds."""
@@ -213,7 +232,7 @@ def judged(row, measured):
         peer = best if name == "best" else name
         if peer not in exact:
             sys.exit(f"{row.key}: asks about {peer}, which is not installed")
-        ratios[name] = statistics.median(theirs / mine for theirs, mine in zip(exact[peer], ours))
+        ratios[name] = ratio(exact[peer], ours)
         if least is not None:
             holds.append(ratios[name] >= (NOISE if least == 1.0 else least))
     peak = measured["ours"].get("percent_of_peak")
@@ -242,10 +261,16 @@ def line(row, measured):
     ours = measured["ours"].get("error")
     cells = [row.name, row.threads, seconds(measured["times"]["lowrank"]),
              "" if found["peak"] is None else f"{found['peak']:.0f} %",
-             f"{best}: {seconds(measured['times'][best])}" if best else "", shown, asked,
+             f"{best}: {seconds(measured['times'][best])}" + runs(best, measured) if best else "", shown, asked,
              {True: "yes", False: "NO", None: ""}[found["holds"]], figure(ours),
              figure(measured["errors"].get(best))]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def runs(name, measured):
+    """The number of runs of a peer that was timed less often than ours."""
+    count = len(measured["times"][name])
+    return f" of {count}" if count < len(measured["times"]["lowrank"]) else ""
 
 
 def others(row, measured):
@@ -307,6 +332,7 @@ def options_of(arguments):
     parser.add_argument("--list", action="store_true", help="names of all rows")
     parser.add_argument("--quick", action="store_true", help="one small shape of each kind, 3 rounds")
     parser.add_argument("--pairs", type=int, help="rounds (default 7)")
+    parser.add_argument("--patient", action="store_true", help="all rounds for peers that take seconds, too")
     parser.add_argument("--lowrank", type=pathlib.Path, default=ROOT / ".build/release/lowrank")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="all samples")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -332,23 +358,29 @@ def main():
     results = []
     for threads in sorted({row.threads for row in selected}):
         group = [row for row in selected if row.threads == threads]
-        results += [(next(row for row in group if row.key == found["key"]), found)
-                    for found in in_child(options, threads, group)]
-    report(results, options)
+        for found in in_child(options, threads, group):
+            row = next(row for row in group if row.key == found["key"])
+            if not results:
+                head(found, options)
+            results.append((row, found))
+            # As they come, so that what was measured is not lost where the run is cut short.
+            print(line(row, found), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps([measured for _, measured in results], indent=1) + "\n")
+    tail(results)
 
 
-def report(results, options):
-    print("\n".join(machine_lines(results[0][1], options)))
+def head(measured, options):
+    print("\n".join(machine_lines(measured, options)))
     print("\nTimes are median (best); ratios are medians over the rounds, above 1 lowrank is faster.\n")
     print("| work | threads | lowrank | of peak | best peer | ratio | asked | holds | our error | its error |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for row, measured in results:
-        print(line(row, measured))
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+
+
+def tail(results):
     extra = [text for row, measured in results if (text := others(row, measured))]
     if extra:
         print("\nThe other peers, with the number of rounds they were timed in:\n\n" + "\n".join(extra))
-    if options.json:
-        options.json.write_text(json.dumps([measured for _, measured in results], indent=1) + "\n")
     if any(judged(row, measured)["holds"] is False for row, measured in results):
         sys.exit(1)
 

@@ -1,9 +1,11 @@
-/// Householder reflectors I − τ v vᵀ on blocks of Double that are too small to be worth packing.
+/// Householder reflectors I − τ v vᵀ on blocks that are too small to be worth packing; of Double, where nothing else
+/// is said.
 public struct ReflectorKernels: Sendable {
     /// One step of a bulge chase.
     public var chase: Kernel<ChaseStep>
-    /// A block of reflectors on a panel of vectors.
-    public var applyBlock: Kernel<StaggeredReflectors>
+    /// A block of reflectors on a panel of vectors, all in Double or all in Float.
+    public var applyBlock64: Kernel<StaggeredReflectors>
+    public var applyBlock32: Kernel<StaggeredReflectors>
     /// QR of eight columns.
     public var factorStrip: Kernel<StripFactorization>
     /// The reflectors of eight columns on other columns.
@@ -12,11 +14,13 @@ public struct ReflectorKernels: Sendable {
     public var symmetricProduct: Kernel<SymmetricRowsProduct>
 
     public init(
-        chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, factorStrip: Kernel<StripFactorization>,
-        updateStrips: Kernel<StripUpdate>, symmetricProduct: Kernel<SymmetricRowsProduct>
+        chase: Kernel<ChaseStep>, applyBlock64: Kernel<StaggeredReflectors>, applyBlock32: Kernel<StaggeredReflectors>,
+        factorStrip: Kernel<StripFactorization>, updateStrips: Kernel<StripUpdate>,
+        symmetricProduct: Kernel<SymmetricRowsProduct>
     ) {
         self.chase = chase
-        self.applyBlock = applyBlock
+        self.applyBlock64 = applyBlock64
+        self.applyBlock32 = applyBlock32
         self.factorStrip = factorStrip
         self.updateStrips = updateStrips
         self.symmetricProduct = symmetricProduct
@@ -78,22 +82,24 @@ public struct ChaseStep {
 /// is upper triangular. x ((length + count) × `panelColumns`) is row-major without gaps.
 @frozen
 public struct StaggeredReflectors {
-    public var v: UnsafePointer<Double>
-    public var t: UnsafePointer<Double>
-    public var x: UnsafeMutablePointer<Double>
+    public var v: UnsafeRawPointer
+    public var t: UnsafeRawPointer
+    public var x: UnsafeMutableRawPointer
     /// Rows that a reflector touches, a multiple of eight.
     public var length: Int
     /// Reflectors, a multiple of eight.
     public var count: Int
     /// Scratch (count × `panelColumns`).
-    public var work: UnsafeMutablePointer<Double>
+    public var work: UnsafeMutableRawPointer
 
-    /// Columns of a panel: three vectors of the widest instruction set, whole numbers of three of the others.
-    @inlinable public static var panelColumns: Int { 24 }
+    /// Columns of a panel of numbers of that many bytes: three vectors of the widest instruction set, whole numbers of
+    /// three of the others.
+    @inlinable
+    public static func panelColumns(elementBytes: Int) -> Int { 192 / elementBytes }
 
     public init(
-        v: UnsafePointer<Double>, t: UnsafePointer<Double>, x: UnsafeMutablePointer<Double>, length: Int, count: Int,
-        work: UnsafeMutablePointer<Double>
+        v: UnsafeRawPointer, t: UnsafeRawPointer, x: UnsafeMutableRawPointer, length: Int, count: Int,
+        work: UnsafeMutableRawPointer
     ) {
         self.v = v
         self.t = t

@@ -21,7 +21,7 @@ public func kernelSet() -> KernelSet {
             convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, softmax: softmaxRun,
             read: readMemory),
         reflectors: ReflectorKernels(
-            chase: chaseStep, applyBlock: applyStaggeredReflectors, factorStrip: factorPanelStrip,
-            updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct),
+            chase: chaseStep, applyBlock64: applyStaggeredReflectors64, applyBlock32: applyStaggeredReflectors32,
+            factorStrip: factorPanelStrip, updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct),
         sparseRows: sparseRows)
 }

@@ -34,7 +34,8 @@ var packColumns64: Kernel<StripPacking> {
 }
 
 @inline(__always)
-private func pack<V: SIMD>(_ task: StripPacking, _ width: Int, _: V.Type) where V.Scalar: BinaryFloatingPoint & SIMDScalar {
+private func pack<V: SIMD>(_ task: StripPacking, _ width: Int, _: V.Type)
+where V.Scalar: BinaryFloatingPoint & SIMDScalar {
     switch task.format {
     case StorageFormat.float32: pack(task, width, V.self) { V.Scalar(readFloat32($0, $1)) }
     case StorageFormat.bfloat16: pack(task, width, V.self) { V.Scalar(readBFloat16($0, $1)) }

@@ -33,8 +33,8 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
         base.initialize(from: other.base, count: count)
     }
 
-    /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks them up
-    /// again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
+    /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks them
+    /// up again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
     private static func askForLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
         #if canImport(Glibc)
         guard bytes >= leastLargePageBytes else { return }

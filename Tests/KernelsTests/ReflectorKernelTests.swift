@@ -44,7 +44,17 @@ import Testing
 
     @Test(arguments: InstructionSet.available)
     func staggeredReflectorsAreOneBlock(_ set: InstructionSet) {
-        let columns = StaggeredReflectors.panelColumns
+        expectOneBlock(set.kernels.reflectors.applyBlock64, Double.self, within: 1e-12)
+        expectOneBlock(set.kernels.reflectors.applyBlock32, Float.self, within: 1e-4)
+    }
+
+    private func expectOneBlock<Element: MatrixElement & BinaryFloatingPoint>(
+        _ kernel: Kernel<StaggeredReflectors>, _: Element.Type, within tolerance: Double
+    ) {
+        let columns = StaggeredReflectors.panelColumns(elementBytes: MemoryLayout<Element>.stride)
+        func converted(_ matrix: Matrix64) -> DenseMatrix<Element> {
+            DenseMatrix(rows: matrix.rows, columns: matrix.columns) { Element(matrix[$0, $1]) }
+        }
         for (length, count) in [(8, 8), (16, 24), (64, 32)] {
             let rows = length + count
             let dense = random(rows, count, seed: 5)
@@ -55,13 +65,15 @@ import Testing
             let projected = product(v.view.transposed, x.view)
             let change = product(v.view, product(t.view, projected.view).view)
             let expected = Matrix64(rows: rows, columns: columns) { x[$0, $1] - change[$0, $1] }
-            var result = x
-            let work = AlignedBuffer<Double>(count: count * columns, repeating: .nan)
-            set.kernels.reflectors.applyBlock(
+            let (vCopy, tCopy) = (converted(v), converted(t))
+            var result = converted(x)
+            let work = AlignedBuffer<Element>(count: count * columns, repeating: .nan)
+            kernel(
                 StaggeredReflectors(
-                    v: v.view.base, t: t.view.base, x: result.mutableView().base, length: length, count: count,
+                    v: vCopy.view.base, t: tCopy.view.base, x: result.mutableView().base, length: length, count: count,
                     work: work.base))
-            #expect(difference(result, expected) < 1e-12, "\(length), \(count)")
+            let widened = Matrix64(rows: rows, columns: columns) { Double(result[$0, $1]) }
+            #expect(difference(widened, expected) < tolerance, "\(Element.self), \(length), \(count)")
         }
     }
 

@@ -8,6 +8,9 @@ import MatrixCore
 /// Rounding in G moves the captured energy Σ_{i≤k} λ_i by some ε·σ₁², so the squared error of the truncation is within
 /// that of its optimum. Columns of A·V for σ below 2⁻¹¹·σ₁ are no longer orthogonal to Float's precision (their
 /// cosines are ε·σ₁²/(σ_i σ_j)); those that are wanted are decomposed once more on their own (`GramPeeling`).
+///
+/// The last steps, from the vectors of the tridiagonal matrix to those of G and to A·V, run in Float where what that
+/// rounds away shows neither in the error of the truncation nor in the factors, which are rounded to Float anyway.
 extension SVDProblem {
     /// Columns below this share of σ₁ are refined.
     private static var reliableShare: Double { 0x1p-11 }
@@ -19,21 +22,28 @@ extension SVDProblem {
     /// - Parameter fallback: whether to turn to the direct route where the bound is not met.
     func decompose(fallback: Bool, choosingRank: ([Double]) throws -> Int) throws -> SVDResult {
         var evidence = evidence(.gram)
-        let gram = evidence.timed("gram") { self.gram() }
+        let gram = evidence.timed("gram") { lowerGram() }
         var values: [Double] = []
-        let vectors = try evidence.timed("eigen") {
-            try SymmetricEigen().decompose(gram) { eigenvalues in
+        var eigen = try evidence.timed("eigen") {
+            try SymmetricEigen().reduce(gram) { eigenvalues in
                 values = eigenvalues.map { max($0, 0).squareRoot() }
                 return min(max(try choosingRank(values), 0), shortSide)
-            }.vectors
+            }
         }
-        let rank = vectors.columns
+        let rank = eigen.vectors.columns
         let dropped = values.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }  // small ones first
         if fallback, gramFallsShort(largest: values.first ?? 0, dropped: dropped) {
             return try decomposeDirectly { _ in rank }
         }
         evidence.truncationError = dropped.squareRoot()
-        var factors = Factors(values: values, short: vectors)
+        if let rounding = floatVectorsSuffice(values, rank: rank, dropped: dropped) {
+            let short = evidence.timed("vectors") { eigen.roundedVectors() }
+            let long = evidence.timed("product") { longFactorInFloat(short.view, values[..<rank]) }
+            evidence.excessEstimate = excess(squaredError: rounding, dropped: dropped)
+            return result(longFactor: long, shortFactor: short, values: values, evidence: evidence)
+        }
+        evidence.timed("vectors") { eigen.backTransform() }
+        var factors = Factors(values: values, short: eigen.vectors)
         let squaredError = try evidence.timed("product") { () throws(LinearAlgebraError) in
             try completeLongFactor(&factors, dropped: dropped)
         }
@@ -60,13 +70,14 @@ extension SVDProblem {
     /// - Returns: what rounding on the way may add to the squared error of the truncation.
     private func completeLongFactor(_ factors: inout Factors, dropped: Double) throws(LinearAlgebraError) -> Double {
         let rank = factors.short.columns, largest = factors.values.first ?? 0
-        let reliable = factors.values.prefix(rank).prefix { $0 > 0 && $0 >= Self.reliableShare * largest }.count
+        let reliable = reliableCount(factors.values, rank: rank)
         factors.long = Matrix(uninitializedRows: tall.rows, columns: rank)
         var squaredError = Self.gramRounding * largest * largest
-        if floatProductSuffices(factors, reliable: reliable, dropped: dropped) {
-            multiplyInFloat(&factors, columns: 0..<reliable)
-            let product = Self.productRounding * norm
-            squaredError += Double(rank) * product * product
+        if let rounding = floatProductSuffices(factors.values, columns: reliable, dropped: dropped) {
+            let product = longFactorInFloat(factors.short.view.columns(0..<reliable), factors.values[..<reliable])
+            convert(
+                MatrixOperand(product), into: MutableMatrixOperand(factors.long.mutableView().columns(0..<reliable)))
+            squaredError += rounding
         } else {
             multiplyInDouble(&factors, columns: 0..<reliable)
         }
@@ -76,24 +87,49 @@ extension SVDProblem {
         return squaredError
     }
 
+    /// How many of the leading singular values are large enough for their columns of A·V to be orthogonal.
+    private func reliableCount(_ values: [Double], rank: Int) -> Int {
+        let largest = values.first ?? 0
+        return values.prefix(rank).prefix { $0 > 0 && $0 >= Self.reliableShare * largest }.count
+    }
+
     /// Whether the product can be computed in Float: its error must not show beside the optimal error (excess 1e-7),
     /// columns must come out with 2e-5 of their length, and 1/σ must be in range.
-    private func floatProductSuffices(_ factors: Factors, reliable: Int, dropped: Double) -> Bool {
-        guard tall.type != .float64, reliable > 0 else { return false }
-        let perColumn = Self.productRounding * norm
-        let least = factors.values[reliable - 1]
-        return Double(reliable) * perColumn * perColumn <= 2e-7 * dropped && perColumn <= 2e-5 * least
-            && least > 1e-34 && factors.values[0] < 1e34
+    /// - Parameter vectorError: by how much the vectors that A is multiplied by are off.
+    /// - Returns: what rounding adds to the squared error; nil if that is too much.
+    private func floatProductSuffices(
+        _ values: [Double], columns: Int, dropped: Double, vectorError: Double = 0
+    ) -> Double? {
+        guard tall.type != .float64, columns > 0 else { return nil }
+        let inProduct = Self.productRounding * norm
+        let inVectors = vectorError * norm
+        // What a vector is off by has no direction, so A takes it to a mean length.
+        let perColumn = inProduct + inVectors / Double(shortSide).squareRoot()
+        let added = Double(columns) * inProduct * inProduct + inVectors * inVectors
+        let suffices = added <= 2e-7 * dropped && perColumn <= 2e-5 * values[columns - 1]
+            && values[columns - 1] > 1e-34 && values[0] < 1e34
+        return suffices ? added : nil
     }
 
-    /// long[:, columns] ← A · short[:, columns] · diag(1/σ) in Float.
-    private func multiplyInFloat(_ factors: inout Factors, columns: Range<Int>) {
-        var scaled = Matrix(uninitializedRows: shortSide, columns: columns.count)
-        Self.divide(factors.short.view.columns(columns), by: factors.values[columns], into: scaled.mutableView())
-        multiply(tall, MatrixOperand(scaled), into: factors.long.mutableView().columns(columns))
+    /// Whether the vectors too may be computed in Float, with the product; that takes all columns to be reliable.
+    /// - Returns: what rounding, that of the Gram matrix included, adds to the squared error; nil if that is too much.
+    private func floatVectorsSuffice(_ values: [Double], rank: Int, dropped: Double) -> Double? {
+        guard reliableCount(values, rank: rank) == rank, let largest = values.first else { return nil }
+        let rounding = floatProductSuffices(
+            values, columns: rank, dropped: dropped, vectorError: ReducedEigen.roundedVectorError(order: shortSide))
+        return rounding.map { $0 + Self.gramRounding * largest * largest }
     }
 
-    /// The same in Double, columns brought to length 1.
+    /// A · short · diag(1/σ) in Float, (long × columns of short).
+    private func longFactorInFloat(_ short: MatrixView<some FactorScalar>, _ values: ArraySlice<Double>) -> Matrix {
+        var scaled = Matrix(uninitializedRows: shortSide, columns: short.columns)
+        Self.divide(short, by: values, into: scaled.mutableView())
+        var long = Matrix(uninitializedRows: tall.rows, columns: short.columns)
+        multiply(tall, MatrixOperand(scaled), into: long.mutableView())
+        return long
+    }
+
+    /// long[:, columns] ← A · short[:, columns] in Double, columns brought to length 1.
     private func multiplyInDouble(_ factors: inout Factors, columns: Range<Int>) {
         guard !columns.isEmpty else { return }
         var product = Matrix64(uninitializedRows: tall.rows, columns: columns.count)
@@ -105,15 +141,15 @@ extension SVDProblem {
     }
 
     /// target[:, j] ← source[:, j] / divisors[j], rounded to Float.
-    private static func divide(
-        _ source: MatrixView<Double>, by divisors: ArraySlice<Double>, into target: MutableMatrixView<Float>
+    private static func divide<Element: FactorScalar>(
+        _ source: MatrixView<Element>, by divisors: ArraySlice<Double>, into target: MutableMatrixView<Float>
     ) {
         let inverses = divisors.map { 1 / $0 }
         let strip = 64
         parallelFor((source.rows + strip - 1) / strip) { piece in
             for i in (piece * strip)..<min((piece + 1) * strip, source.rows) {
                 let from = source.base + i * source.rowStride, to = target.base + i * target.rowStride
-                for j in 0..<source.columns { to[j] = Float(from[j] * inverses[j]) }
+                for j in 0..<source.columns { to[j] = Float(Element.double(from[j]) * inverses[j]) }
             }
         }
     }

@@ -53,10 +53,10 @@ struct SVDProblem {
             truncationError: 0, excessEstimate: 0)
     }
 
-    /// AᵀA in Float64, short × short.
-    func gram() -> Matrix64 {
+    /// The lower triangle of AᵀA in Float64, short × short: all that an eigen-decomposition reads.
+    func lowerGram() -> Matrix64 {
         var gram = Matrix64(uninitializedRows: shortSide, columns: shortSide)
-        multiplyByTranspose(tall.transposed, into: gram.mutableView())
+        multiplyTriangle(tall.transposed, tall, .lower, into: gram.mutableView())
         return gram
     }
 

@@ -42,24 +42,24 @@ struct BulgeReflectors {
     }
 
     func scratchBytes(columns: Int) -> Int {
-        let panels = ReflectorPanels.count(rows: size + blockRows, columns: columns)
+        let panels = ReflectorPanels<Double>.count(rows: size + blockRows, columns: columns)
         let round = groupsPerRound * steps * blockCount
-        let perThread = sweepsPerBlock * (sweepsPerBlock + StaggeredReflectors.panelColumns + 1)
+        let perThread = makingCount + sweepsPerBlock * ReflectorPanels<Double>.width
         return (panels + round + Threads.count * perThread) * MemoryLayout<Double>.stride
     }
 
-    /// X ← Q X in place, X (n × c).
-    func apply(to x: MutableMatrixView<Double>) {
+    /// result ← Q X, both (n × c); they may be the same. The products are computed in the type of the result.
+    func apply<Element: FactorScalar>(to x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
         precondition(bandwidth % 8 == 0 && sweepsPerBlock % 8 == 0, "blocks are made of groups of eight reflectors")
-        guard sweeps > 0, x.columns > 0 else { return }
-        let panels = ReflectorPanels(copying: x.readable, extraRows: blockRows)
-        let blocks = AlignedBuffer<Double>(uninitializedCount: groupsPerRound * steps * blockCount)
+        guard x.columns > 0 else { return }
+        let panels = ReflectorPanels<Element>(copying: x, extraRows: blockRows)
+        let blocks = AlignedBuffer<Element>(uninitializedCount: groupsPerRound * steps * blockCount)
         for end in stride(from: groups, to: 0, by: -groupsPerRound) {
             let round = max(0, end - groupsPerRound)..<end
             make(round, blocks)
             apply(round, blocks, to: panels)
         }
-        panels.copy(into: x)
+        panels.copy(into: result)
     }
 
     /// Steps of the longest sweep of a group, its first.
@@ -67,8 +67,8 @@ struct BulgeReflectors {
 
     private func firstRow(_ group: Int, _ step: Int) -> Int { group * sweepsPerBlock + 1 + step * bandwidth }
 
-    private func block(_ blocks: AlignedBuffer<Double>, _ round: Range<Int>, _ group: Int, _ step: Int)
-        -> (v: MutableMatrixView<Double>, t: MutableMatrixView<Double>)
+    private func block<Element>(_ blocks: AlignedBuffer<Element>, _ round: Range<Int>, _ group: Int, _ step: Int)
+        -> (v: MutableMatrixView<Element>, t: MutableMatrixView<Element>)
     {
         let g = sweepsPerBlock
         let base = blocks.base + ((group - round.lowerBound) * steps + step) * blockCount
@@ -78,25 +78,32 @@ struct BulgeReflectors {
         )
     }
 
-    /// Makes V and T of all blocks of a round.
-    private func make(_ round: Range<Int>, _ blocks: AlignedBuffer<Double>) {
+    /// Numbers that making a block takes: V, its Gram matrix, T and τ.
+    private var makingCount: Int { (blockRows + 2 * sweepsPerBlock + 1) * sweepsPerBlock }
+
+    /// Makes V and T of all blocks of a round, in Double, and rounds them.
+    private func make<Element: FactorScalar>(_ round: Range<Int>, _ blocks: AlignedBuffer<Element>) {
         parallelFor(round.count * steps) { index in
             let group = round.lowerBound + index / steps
             let step = index % steps
             guard step < stepCount(group) else { return }
-            let (v, t) = block(blocks, round, group, step)
-            gather(group, step, into: v)
             let g = sweepsPerBlock
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: g * g + g) { scratch in
-                guard let gram = scratch.baseAddress else { return }
-                let tau = gram + g * g
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: makingCount) { scratch in
+                guard let base = scratch.baseAddress else { return }
+                let v = MutableMatrixView(base: base, rows: blockRows, columns: g, rowStride: g)
+                let gram = MutableMatrixView(base: base + blockRows * g, rows: g, columns: g, rowStride: g)
+                let t = MutableMatrixView(base: gram.base + g * g, rows: g, columns: g, rowStride: g)
+                let tau = t.base + g * g
+                gather(group, step, into: v)
                 for q in 0..<g {
                     let sweep = group * g + q
                     tau[q] = sweep < sweeps ? taus[sweep, step] : 0
                 }
-                let product = MutableMatrixView(base: gram, rows: g, columns: g, rowStride: g)
-                multiply(MatrixOperand(v.readable.transposed), MatrixOperand(v.readable), into: product)
-                CompactWY.triangularFactor(gram: product.readable, taus: tau, into: t)
+                multiply(MatrixOperand(v.readable.transposed), MatrixOperand(v.readable), into: gram)
+                CompactWY.triangularFactor(gram: gram.readable, taus: tau, into: t)
+                let rounded = block(blocks, round, group, step)
+                convert(MatrixOperand(v.readable), into: MutableMatrixOperand(rounded.v))
+                convert(MatrixOperand(t.readable), into: MutableMatrixOperand(rounded.t))
             }
         }
     }
@@ -112,15 +119,17 @@ struct BulgeReflectors {
     }
 
     /// Takes all panels through the blocks of a round: groups from the last, steps from the first.
-    private func apply(_ round: Range<Int>, _ blocks: AlignedBuffer<Double>, to panels: ReflectorPanels) {
-        let kernel = InstructionSet.active.kernels.reflectors.applyBlock
+    private func apply<Element: FactorScalar>(
+        _ round: Range<Int>, _ blocks: AlignedBuffer<Element>, to panels: ReflectorPanels<Element>
+    ) {
+        let kernels = InstructionSet.active.kernels.reflectors
+        let kernel = Element.self == Float.self ? kernels.applyBlock32 : kernels.applyBlock64
         let pieces = (panels.count + Self.panelsPerPiece - 1) / Self.panelsPerPiece
         parallelFor(pieces) { piece in
             let chosen = piece * Self.panelsPerPiece..<min((piece + 1) * Self.panelsPerPiece, panels.count)
-            let capacity = sweepsPerBlock * StaggeredReflectors.panelColumns
-            withUnsafeTemporaryAllocation(byteCount: capacity * MemoryLayout<Double>.stride, alignment: 64) { memory in
-                let work = memory.bindMemory(to: Double.self)
-                guard let work = work.baseAddress else { return }
+            let bytes = sweepsPerBlock * ReflectorPanels<Element>.width * MemoryLayout<Element>.stride
+            withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
+                guard let work = memory.baseAddress else { return }
                 for group in round.reversed() {
                     for step in 0..<stepCount(group) {
                         let (v, t) = block(blocks, round, group, step)
@@ -138,15 +147,15 @@ struct BulgeReflectors {
 }
 
 /// A matrix cut into panels of a few columns, each without gaps, with rows of zeros below.
-struct ReflectorPanels: @unchecked Sendable {
-    private static var width: Int { StaggeredReflectors.panelColumns }
+struct ReflectorPanels<Element: FactorScalar>: @unchecked Sendable {
+    static var width: Int { StaggeredReflectors.panelColumns(elementBytes: MemoryLayout<Element>.stride) }
 
     let count: Int
     private let rows: Int
     private let columns: Int
     /// (rows + extraRows) · width.
     private let panelCount: Int
-    private let buffer: AlignedBuffer<Double>
+    private let buffer: AlignedBuffer<Element>
 
     /// Numbers of all panels, extra rows included.
     static func count(rows: Int, columns: Int) -> Int { (columns + width - 1) / width * rows * width }
@@ -158,26 +167,34 @@ struct ReflectorPanels: @unchecked Sendable {
         panelCount = (x.rows + extraRows) * Self.width
         buffer = AlignedBuffer(uninitializedCount: count * panelCount)
         parallelFor(count) { [self] panel in
-            let width = min(Self.width, columns - panel * Self.width)
-            for i in 0..<rows {
-                let target = row(i, of: panel)
-                target.update(from: x.base + i * x.rowStride + panel * Self.width, count: width)
-                (target + width).update(repeating: 0, count: Self.width - width)
+            let target = filled(panel)
+            convert(MatrixOperand(x.columns(chosen(panel))), into: MutableMatrixOperand(target))
+            for i in 0..<rows where target.columns < Self.width {
+                (row(i, of: panel) + target.columns).update(repeating: 0, count: Self.width - target.columns)
             }
             row(rows, of: panel).update(repeating: 0, count: extraRows * Self.width)
         }
     }
 
-    func row(_ i: Int, of panel: Int) -> UnsafeMutablePointer<Double> {
+    func row(_ i: Int, of panel: Int) -> UnsafeMutablePointer<Element> {
         buffer.base + panel * panelCount + i * Self.width
     }
 
-    func copy(into x: MutableMatrixView<Double>) {
+    func copy(into x: MutableMatrixView<Element>) {
         parallelFor(count) { panel in
-            let width = min(Self.width, columns - panel * Self.width)
-            for i in 0..<rows {
-                (x.base + i * x.rowStride + panel * Self.width).update(from: row(i, of: panel), count: width)
-            }
+            convert(
+                MatrixOperand(filled(panel).readable), into: MutableMatrixOperand(x.columns(chosen(panel))))
         }
+    }
+
+    /// The columns of the matrix that a panel holds.
+    private func chosen(_ panel: Int) -> Range<Int> {
+        panel * Self.width..<min((panel + 1) * Self.width, columns)
+    }
+
+    /// The part of a panel that is the matrix's (rows × chosen columns).
+    private func filled(_ panel: Int) -> MutableMatrixView<Element> {
+        MutableMatrixView(
+            base: row(0, of: panel), rows: rows, columns: chosen(panel).count, rowStride: Self.width, owner: buffer)
     }
 }

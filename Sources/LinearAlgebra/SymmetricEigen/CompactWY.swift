@@ -27,16 +27,17 @@ enum CompactWY {
     }
 
     /// x ← (I − V T Vᵀ) x, x (m × c), in place; `workspace` holds 2 · k · c elements.
-    static func apply(
-        _ v: MatrixOperand, _ t: MatrixView<Double>, to x: MutableMatrixView<Double>, workspace: AlignedBuffer<Double>
+    static func apply<Element: FactorScalar>(
+        _ v: MatrixView<Element>, _ t: MatrixView<Element>, to x: MutableMatrixView<Element>,
+        workspace: AlignedBuffer<Element>
     ) {
         let k = t.rows
         let c = x.columns
         precondition(workspace.count >= 2 * k * c, "the workspace is too small")
         let projected = MutableMatrixView(base: workspace.base, rows: k, columns: c, rowStride: c, owner: workspace)
         let mixed = MutableMatrixView(base: workspace.base + k * c, rows: k, columns: c, rowStride: c, owner: workspace)
-        multiply(v.transposed, MatrixOperand(x.readable), into: projected)
-        multiply(MatrixOperand(t), MatrixOperand(projected.readable), into: mixed)
-        multiply(v, MatrixOperand(mixed.readable), into: x, alpha: -1, beta: 1)
+        Element.multiply(v.transposed, x.readable, into: projected, alpha: 1, beta: 0)
+        Element.multiply(t, projected.readable, into: mixed, alpha: 1, beta: 0)
+        Element.multiply(v, mixed.readable, into: x, alpha: -1, beta: 1)
     }
 }

@@ -29,11 +29,11 @@ struct PanelReflectors {
     }
 
     /// X ← Q X in place, X (n × c).
-    func apply(to x: MutableMatrixView<Double>) {
+    func apply<Element: FactorScalar>(to x: MutableMatrixView<Element>) {
         guard panels > 0, x.columns > 0 else { return }
         let joined = AlignedBuffer<Double>(uninitializedCount: size * widest)
         let small = AlignedBuffer<Double>(uninitializedCount: 3 * widest * widest)
-        let workspace = AlignedBuffer<Double>(uninitializedCount: 2 * widest * x.columns)
+        let workspace = AlignedBuffer<Element>(uninitializedCount: 2 * widest * x.columns)
         for end in stride(from: panels, to: 0, by: -panelsPerBlock) {
             let block = max(0, end - panelsPerBlock)..<end
             let rows = (block.lowerBound + 1) * bandwidth..<size
@@ -42,8 +42,16 @@ struct PanelReflectors {
                 rowStride: block.count * bandwidth, owner: joined)
             join(block, into: v)
             let t = triangularFactor(block, v.readable, small)
-            CompactWY.apply(MatrixOperand(v.readable), t, to: x.rows(rows), workspace: workspace)
+            CompactWY.apply(rounded(v.readable), rounded(t), to: x.rows(rows), workspace: workspace)
         }
+    }
+
+    /// The matrix itself in Double, a copy of it otherwise.
+    private func rounded<Element: FactorScalar>(_ matrix: MatrixView<Double>) -> MatrixView<Element> {
+        if let same = matrix as? MatrixView<Element> { return same }
+        var copy = DenseMatrix<Element>(uninitializedRows: matrix.rows, columns: matrix.columns)
+        convert(MatrixOperand(matrix), into: MutableMatrixOperand(copy.mutableView()))
+        return copy.view
     }
 
     /// V of a block of panels, with zeros above each panel.

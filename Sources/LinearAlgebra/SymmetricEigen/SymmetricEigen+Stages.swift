@@ -2,39 +2,76 @@ import Foundation
 import Kernels
 import MatrixCore
 
+/// A = Q T Qᵀ with the eigenvectors of T: all but the last stage, whose precision can be chosen when the values are
+/// known.
+struct ReducedEigen {
+    /// Descending.
+    let values: [Double]
+    /// Eigenvectors of T that belong to the largest values; after `backTransform`, those of A (n × count).
+    fileprivate(set) var vectors: Matrix64
+    fileprivate let tridiagonal: SymmetricEigen.Tridiagonal?
+    fileprivate(set) var evidence: SymmetricEigenEvidence
+
+    /// Makes the vectors those of A; once.
+    mutating func backTransform() {
+        guard let tridiagonal else { return }
+        let target = vectors.mutableView()
+        evidence.timed("back-transformation") { tridiagonal.backTransform(target.readable, into: target) }
+    }
+
+    /// The vectors of A (n × count), the back-transformation computed in Float in half the time: instead of
+    /// `backTransform`, where columns that are off by `roundedVectorError` will do.
+    func roundedVectors() -> Matrix {
+        var result = Matrix(uninitializedRows: vectors.rows, columns: vectors.columns)
+        let target = result.mutableView()
+        if let tridiagonal {
+            tridiagonal.backTransform(vectors.view, into: target)
+        } else {
+            convert(MatrixOperand(vectors), into: MutableMatrixOperand(target))
+        }
+        return result
+    }
+
+    /// The length of what a column of `roundedVectors` is off by, at most; 5e-8 · √n is seen at large n.
+    static func roundedVectorError(order: Int) -> Double { 8e-8 * Double(order + 64).squareRoot() }
+}
+
 /// The stages in the order of the computation.
 extension SymmetricEigen {
     func decompose(
         _ a: Matrix64, solver: some TridiagonalSolver, choosing: ([Double]) throws -> Int
     ) throws -> SymmetricEigenResult {
+        var reduced = try reduce(a, solver: solver, choosing: choosing)
+        reduced.backTransform()
+        return SymmetricEigenResult(values: reduced.values, vectors: reduced.vectors, evidence: reduced.evidence)
+    }
+
+    func reduce(
+        _ a: Matrix64, solver: some TridiagonalSolver = TridiagonalEigen(), choosing: ([Double]) throws -> Int
+    ) throws -> ReducedEigen {
         let n = a.rows
         guard a.columns == n else {
             throw LinearAlgebraError.shapeMismatch(rows: n, columns: a.columns, expected: "square")
         }
-        if let position = firstNonFinite(MatrixOperand(a)) {
-            throw LinearAlgebraError.nonFinite(row: position.row, column: position.column)
-        }
         var evidence = SymmetricEigenEvidence(order: n)
-        let exponent = a.view.lowerExponent
+        let exponent = try a.view.lowerExponent()
         guard let exponent, n > 1 else {
             let values = (0..<n).map { a[$0, $0] }
             let count = min(max(try choosing(values), 0), n)
             let vectors = Matrix64(rows: n, columns: count) { $0 == $1 ? 1 : 0 }
-            return SymmetricEigenResult(values: values, vectors: vectors, evidence: evidence)
+            return ReducedEigen(values: values, vectors: vectors, tridiagonal: nil, evidence: evidence)
         }
         let work = evidence.timed("scaling") { scaledLower(a.view, exponent: exponent) }
         let tridiagonal = takesOneStage(n) ? oneStage(work, &evidence) : twoStage(work, &evidence)
 
         // The solver's values ascend; those of −T do so from the largest of T, with the same vectors.
-        var solved = try evidence.timed("tridiagonal") {
+        let solved = try evidence.timed("tridiagonal") {
             try solver.decompose(
                 diagonal: tridiagonal.diagonal.map { -$0 }, offDiagonal: tridiagonal.offDiagonal.map { -$0 },
                 choosing: { values in 0..<min(max(try choosing(values.map { scalbn(-$0, exponent) }), 0), n) })
         }
-        let vectors = solved.vectors.mutableView()
-        evidence.timed("back-transformation") { tridiagonal.backTransform(vectors) }
         let values = solved.values.map { scalbn(-$0, exponent) }
-        return SymmetricEigenResult(values: values, vectors: solved.vectors, evidence: evidence)
+        return ReducedEigen(values: values, vectors: solved.vectors, tridiagonal: tridiagonal, evidence: evidence)
     }
 
     private func takesOneStage(_ n: Int) -> Bool {
@@ -45,11 +82,19 @@ extension SymmetricEigen {
         }
     }
 
-    /// T of A = Q T Qᵀ, and X ← Q X in place.
-    private struct Tridiagonal {
+    /// T of A = Q T Qᵀ, and the reflectors of Q.
+    fileprivate struct Tridiagonal {
         let diagonal: [Double]
         let offDiagonal: [Double]
-        let backTransform: (MutableMatrixView<Double>) -> Void
+        let chased: BulgeReflectors
+        /// Those of the first stage, where there are two.
+        var panels: PanelReflectors?
+
+        /// result ← Q X; they may be the same.
+        func backTransform<Element: FactorScalar>(_ x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
+            chased.apply(to: x, into: result)
+            panels?.apply(to: result)
+        }
     }
 
     private func oneStage(_ a: MutableMatrixView<Double>, _ evidence: inout SymmetricEigenEvidence) -> Tridiagonal {
@@ -61,8 +106,7 @@ extension SymmetricEigen {
         let reflectors = BulgeReflectors(
             size: a.rows, bandwidth: Self.oneStageBandwidth(a.rows), sweepsPerBlock: sweepsPerBlock,
             vectors: a.readable, taus: reduced.taus.view)
-        return Tridiagonal(
-            diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, backTransform: reflectors.apply)
+        return Tridiagonal(diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, chased: reflectors)
     }
 
     private func twoStage(_ a: MutableMatrixView<Double>, _ evidence: inout SymmetricEigenEvidence) -> Tridiagonal {
@@ -81,11 +125,8 @@ extension SymmetricEigen {
             size: n, bandwidth: b, panelsPerBlock: panelsPerBlock, vectors: a.readable,
             triangularFactors: first.triangularFactors.view)
         return Tridiagonal(
-            diagonal: (0..<n).map { band[$0, $0] }, offDiagonal: (1..<n).map { band[$0, $0 - 1] },
-            backTransform: { x in
-                chased.apply(to: x)
-                panels.apply(to: x)
-            })
+            diagonal: (0..<n).map { band[$0, $0] }, offDiagonal: (1..<n).map { band[$0, $0 - 1] }, chased: chased,
+            panels: panels)
     }
 
     /// Bytes of working memory for order n and `count` vectors, besides A, the result and the tridiagonal solver's own.
@@ -127,7 +168,7 @@ extension SymmetricEigen {
         // Two factors, because 2^(−exponent) itself may be out of range.
         let half = exponent / 2
         let (first, second) = (scalbn(1, -half), scalbn(1, half - exponent))
-        for i in 0..<n {
+        MatrixView<Double>.forEachRow(of: n) { i in
             let source = a.base + i * a.rowStride
             let target = copy.base + i * stride
             for j in 0...i { target[j] = source[j] * first * second }
@@ -144,12 +185,33 @@ extension SymmetricEigen {
 
 extension MatrixView<Double> {
     /// The exponent of the largest element of the lower triangle; nil if all of it is zero.
-    fileprivate var lowerExponent: Int? {
-        var largest = 0.0
-        for i in 0..<rows {
+    /// - Throws: `nonFinite` with the first position of the triangle that is.
+    fileprivate func lowerExponent() throws(LinearAlgebraError) -> Int? {
+        // Without their sign, bit patterns are ordered like the numbers, with infinity and NaN above all others.
+        let largestOfRow = AlignedBuffer<UInt64>(uninitializedCount: rows)
+        Self.forEachRow(of: rows) { i in
             let row = base + i * rowStride
-            for j in 0...i { largest = max(largest, row[j].magnitude) }
+            var largest: UInt64 = 0
+            for j in 0...i { largest = max(largest, row[j].magnitude.bitPattern) }
+            largestOfRow.base[i] = largest
         }
-        return largest > 0 ? Int(largest.exponent) : nil
+        var largest: UInt64 = 0
+        for i in 0..<rows {
+            largest = max(largest, largestOfRow.base[i])
+            if largest >= Double.infinity.bitPattern, let j = (0...i).first(where: { !self[i, $0].isFinite }) {
+                throw .nonFinite(row: i, column: j)
+            }
+        }
+        return largest > 0 ? Int(Double(bitPattern: largest).exponent) : nil
+    }
+
+    /// All rows of a triangle on all threads, the long ones first.
+    fileprivate static func forEachRow(of rows: Int, _ body: @Sendable (Int) -> Void) {
+        let strip = 64
+        let strips = (rows + strip - 1) / strip
+        parallelFor(strips) { piece in
+            let first = (strips - 1 - piece) * strip
+            for i in first..<min(first + strip, rows) { body(i) }
+        }
     }
 }

@@ -107,7 +107,7 @@ struct SpectrumCase: CustomTestStringConvertible, Sendable {
         #expect(result.rank == 10)
         let dropped = (1...10).reduce(0.0) { $0 + Double($1 * $1) }.squareRoot()
         #expect((result.evidence.truncationError - dropped).magnitude < 1e-12 * dropped)
-        #expect(result.evidence.stages.map(\.name) == ["gram", "eigen", "product"])
+        #expect(result.evidence.stages.map(\.name) == ["gram", "eigen", "vectors", "product"])
     }
 
     @Test func errorsOfTheChoicePassThrough() {

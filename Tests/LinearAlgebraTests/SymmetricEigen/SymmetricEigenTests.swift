@@ -173,7 +173,7 @@ func eigenErrors(_ a: Matrix64, _ result: SymmetricEigenResult) -> (residual: Do
     @Test func onlyTheLowerTriangleIsRead() throws {
         for route in EigenRoute.all {
             let a = SymmetricMatrices.random(30)
-            let lower = Matrix64(rows: 30, columns: 30) { $0 >= $1 ? a[$0, $1] : 99 }
+            let lower = Matrix64(rows: 30, columns: 30) { $0 >= $1 ? a[$0, $1] : .nan }
             #expect(try route.decompose(lower, vectors: 30).vectors == route.decompose(a, vectors: 30).vectors)
         }
     }
@@ -197,6 +197,24 @@ func eigenErrors(_ a: Matrix64, _ result: SymmetricEigenResult) -> (residual: Do
             Threads.count = threads
             let result = try route.decompose(a, vectors: 60)
             #expect(result.values == single.values && result.vectors == single.vectors)
+        }
+    }
+
+    /// Rounding of the reflectors adds up over their groups, so the smallest blocks are the hardest.
+    @Test(arguments: EigenRoute.all)
+    func roundedVectorsAreOffByNoMoreThanIsSaid(_ route: EigenRoute) throws {
+        for n in [1, 2, 20, 160] {
+            let a = SymmetricMatrices.random(n)
+            var eigen = try route.options.reduce(a, solver: TextbookQL()) { _ in n }
+            let rounded = eigen.roundedVectors()
+            eigen.backTransform()
+            for j in 0..<n {
+                let square = (0..<n).reduce(0.0) { sum, i in
+                    let difference = Double(rounded[i, j]) - eigen.vectors[i, j]
+                    return sum + difference * difference
+                }
+                #expect(square.squareRoot() <= ReducedEigen.roundedVectorError(order: n), "order \(n), column \(j)")
+            }
         }
     }
 
