@@ -49,7 +49,7 @@ struct TuckerAccuracySearch {
         for _ in 0..<Self.attempts {
             let ranks = ranks(losing: allowed)
             guard layout.saves(ranks) else { return dense(layout.reason(ranks)) }
-            let outcome = try form.outcomes(ranks)
+            let outcome = try form.outcomes(ranks, layout.storage)
             let (found, limit) = measure(outcome.members, outcome.lost)
             if found <= limit { return outcome.members }
             allowed *= min(0.98, 0.99 * limit / found)

@@ -26,17 +26,19 @@ public struct TuckerCompressor: Compressor {
     let route: TruncatedSVD.Route
     /// Ranks of rows and columns are multiples of this where the budget allows one.
     let rankMultiple: Int
+    let storage: MethodSettings.Storage
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
         options = try TuckerOptions(settings)
         route = settings.route
         rankMultiple = settings.rankMultiple
+        storage = settings.storage
     }
 
     public var grouping: Grouping { options.grouping }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
-        let layout = try TuckerLayout(group, byHeads: options.group == .heads)
+        let layout = try layout(group)
         switch try choice(layout, group, budget) {
         case .byWeights:
             return nil
@@ -44,19 +46,27 @@ public struct TuckerCompressor: Compressor {
             return group.map { PlannedSize(dense: $0, because: reason) }
         case .ranks(let ranks):
             let storage = TuckerStorage(layout: layout, ranks: ranks, group: group[0].module)
-            return group.enumerated().map { storage.planned(member: $0, type: $1.factorType) }
+            let alternative = try plainRanks(layout, group, budget).map {
+                TuckerStorage(layout: layout.plain, ranks: $0, group: group[0].module)
+            }
+            return group.enumerated().map {
+                storage.planned(member: $0, type: $1.factorType, alternative: alternative)
+            }
         }
     }
 
     public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
         let members = group.map(\.member)
-        let layout = try TuckerLayout(members, byHeads: options.group == .heads)
+        let layout = try layout(members)
         switch try choice(layout, members, budget) {
         case .dense(let reason):
             return group.map { _ in .dense(reason) }
         case .ranks(let ranks):
             let form = try TuckerForm(group, layout, decomposition: decomposition)
-            return try form.outcomes(ranks).members
+            let found = try form.outcomes(ranks, layout.storage).members
+            guard let plain = try plainRanks(layout, members, budget) else { return found }
+            let other = try form.outcomes(plain, .factors).members
+            return form.squaredError(other) < form.squaredError(found) ? other : found
         case .byWeights:
             return try TuckerAccuracySearch(group, layout, decomposition: decomposition, multiple: rankMultiple)
                 .outcomes(budget)
@@ -67,6 +77,23 @@ public struct TuckerCompressor: Compressor {
         var decomposition = TuckerDecomposition(algorithm: options.algorithm, route: route)
         if let sweeps = options.sweeps { (decomposition.sweeps, decomposition.tolerance) = (sweeps, 0) }
         return decomposition
+    }
+
+    private func layout(_ group: [GroupMember]) throws(CompressionError) -> TuckerLayout {
+        var layout = try TuckerLayout(group, byHeads: options.group == .heads)
+        layout.storage = storage
+        return layout
+    }
+
+    /// The ranks of plain factors that may suit the weights better than those with pivots, whose rounding is larger; nil
+    /// where pivots are not asked for, lose nothing, or plain factors save nothing.
+    private func plainRanks(
+        _ layout: TuckerLayout, _ group: [GroupMember], _ budget: Budget
+    ) throws(CompressionError) -> TuckerRanks? {
+        guard storage == .pivot, ![.float32, .float64].contains(group[0].factorType),
+            case .ranks(let ranks) = try choice(layout.plain, group, budget)
+        else { return nil }
+        return ranks
     }
 
     /// What shapes say about a group.
@@ -120,6 +147,13 @@ extension TuckerMode {
 }
 
 extension TuckerLayout {
+    /// The same with plain factors.
+    var plain: TuckerLayout {
+        var layout = self
+        layout.storage = .factors
+        return layout
+    }
+
     /// Why ranks that save nothing leave a group dense.
     func reason(_ ranks: TuckerRanks) -> String {
         let text = stated(ranks).map(String.init).joined(separator: " × ")

@@ -1,4 +1,5 @@
 import Kernels
+import LinearAlgebra
 import MatrixCore
 
 /// A Tucker form of a stack: S'_k = (I ⊗ U₂) (Σ_a U₁[k, a] C_a) U₃ᵀ; a mode without a factor is kept whole.
@@ -12,7 +13,47 @@ struct TuckerFactors {
     /// C (r₁ × heads × r₂ × r₃).
     var core: TuckerTensor
 
+    /// Rows of the factors that are the identity, ascending, by mode; none where factors are plain.
+    var pivots: [TuckerMode: [Int]] = [:]
+
     var ranks: TuckerRanks { TuckerRanks(members: core.members, rows: core.rows, columns: core.columns) }
+
+    subscript(mode: TuckerMode) -> Matrix? {
+        get {
+            switch mode {
+            case .members: members
+            case .rows: rows
+            case .columns: columns
+            }
+        }
+        set {
+            switch mode {
+            case .members: members = newValue
+            case .rows: rows = newValue
+            case .columns: columns = newValue
+            }
+        }
+    }
+
+    /// The same form with factors that are the identity in rows that span them well: F = C F_p, and the core takes F_p.
+    func pivoted() throws(LinearAlgebraError) -> TuckerFactors {
+        var result = self
+        for mode in TuckerMode.allCases {
+            guard let factor = self[mode] else { continue }
+            let found = try PivotRows(of: factor.view, count: factor.columns, options: .init(largestEntryBound: 2))
+            var unit = Matrix(rows: factor.rows, columns: factor.columns)
+            let target = unit.mutableView()
+            for (column, row) in found.pivots.enumerated() { target[row, column] = 1 }
+            for (place, row) in found.rest.enumerated() {
+                for column in 0..<factor.columns { target[row, column] = found.interpolation[place, column] }
+            }
+            let basis = Matrix(rows: factor.columns, columns: factor.columns) { factor[found.pivots[$1], $0] }
+            result[mode] = unit
+            result.core = result.core.contracted(mode, by: basis)
+            result.pivots[mode] = found.pivots
+        }
+        return result
+    }
 
     /// Takes member weights back, into the factor of the members or into their cores.
     mutating func divideMembers(by weights: [Double]) {

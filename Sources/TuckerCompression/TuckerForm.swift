@@ -12,8 +12,6 @@ struct TuckerForm {
     /// The weighted stack.
     let tensor: TuckerTensor
 
-    private var layout: TuckerLayout { problem.layout }
-
     init(_ tasks: [CompressionTask], _ layout: TuckerLayout, decomposition: TuckerDecomposition) throws {
         self.tasks = tasks
         self.decomposition = decomposition
@@ -27,10 +25,14 @@ struct TuckerForm {
     }
 
     /// One outcome for each member, all compressed.
+    /// - Parameter storage: how factors are stored.
     /// - Returns: also what the decomposition leaves out, as a share of Σσ² of the weighted stack.
-    func outcomes(_ ranks: TuckerRanks) throws -> (members: [CompressionOutcome], lost: Double) {
+    func outcomes(_ ranks: TuckerRanks, _ storage: MethodSettings.Storage) throws -> (members: [CompressionOutcome], lost: Double) {
         let result = try decomposition.decompose(tensor, ranks)
-        let factors = try problem.factors(of: result)
+        var factors = try problem.factors(of: result)
+        if storage == .pivot { factors = try factors.pivoted() }
+        var layout = problem.layout
+        layout.storage = storage
         let type = tasks[0].member.factorType
         let storage = TuckerStorage(layout: layout, ranks: ranks, group: tasks[0].member.module)
         let computed = try operators(factors, storage, fits: !problem.isExact, type: .float32)
@@ -48,6 +50,15 @@ struct TuckerForm {
         return (outcomes, lost)
     }
 
+    /// Σ of the squared errors of the members, each relative to its weight, in the metrics of the objectives.
+    func squaredError(_ outcomes: [CompressionOutcome]) -> Double {
+        zip(tasks, outcomes).reduce(0) { sum, pair in
+            guard case .compressed(let compressed, _) = pair.1 else { return sum }
+            let error = pair.0.objective.relativeError(of: compressed)
+            return sum + error * error
+        }
+    }
+
     /// The operators of factors rounded to a type, with the core fitted to them.
     private func operators(
         _ factors: TuckerFactors, _ storage: TuckerStorage, fits: Bool, type: ElementType
@@ -56,9 +67,11 @@ struct TuckerForm {
         rounded.members = factors.members?.rounded(to: type)
         rounded.rows = factors.rows?.rounded(to: type)
         rounded.columns = factors.columns?.rounded(to: type)
-        if fits { rounded.core = TuckerCoreFit(layout: layout, factors: rounded).core(for: problem.slices) }
+        if fits { rounded.core = TuckerCoreFit(layout: storage.layout, factors: rounded).core(for: problem.slices) }
         let parts = storage.parts.map { part in
-            StoredTensor(rounded.operand(part.mode, layout), as: type, shape: part.shape)
+            part.isIndex
+                ? StoredTensor((part.mode.flatMap { rounded.pivots[$0] } ?? []).map(Int32.init), dtype: .i32)
+                : StoredTensor(rounded.operand(part.mode, storage.layout), as: type, shape: part.shape)
         }
         var operators: [TuckerOperator] = []
         for member in tasks.indices {
@@ -107,15 +120,15 @@ extension Matrix {
 extension TuckerFactors {
     /// What is stored for a mode, nil for the core, with the axes of the layout.
     fileprivate func operand(_ mode: TuckerMode?, _ layout: TuckerLayout) -> MatrixOperand {
-        switch mode {
-        case .members: members.map { MatrixOperand($0) } ?? MatrixOperand(core.elements)
-        case .rows: rows.map { MatrixOperand($0) } ?? MatrixOperand(core.elements)
-        case .columns:
-            columns.map { layout.kind == .matrix ? MatrixOperand($0).transposed : MatrixOperand($0) }
-                ?? MatrixOperand(core.elements)
-        case nil:
-            layout.kind == .heads ? MatrixOperand(headsCore) : MatrixOperand(core.elements)
+        guard let mode, let factor = self[mode] else {
+            return layout.kind == .heads ? MatrixOperand(headsCore) : MatrixOperand(core.elements)
         }
+        if let pivots = pivots[mode] {
+            let isPivot = Set(pivots), rest = (0..<factor.rows).filter { !isPivot.contains($0) }
+            return MatrixOperand(Matrix(rows: rest.count, columns: factor.columns) { factor[rest[$0], $1] })
+        }
+        let isStoredWide = layout.kind == .matrix && mode == .columns
+        return isStoredWide ? MatrixOperand(factor).transposed : MatrixOperand(factor)
     }
 
     /// The core as [r₃, heads·r₂, r₁], flat: the order of the axes that is stored for attention.

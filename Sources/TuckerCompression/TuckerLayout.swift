@@ -20,6 +20,8 @@ struct TuckerLayout: Equatable, Sendable {
     let transposed: [Bool]
     /// The mode that faces the hidden states, as far as it is known: the inputs, but for attention outputs.
     let hiddenMode: TuckerMode
+    /// Whether factors are stored by the rows that are no pivots.
+    var storage = MethodSettings.Storage.factors
 
     /// The layout of tensors that were read.
     init(kind: Kind, heads: Int, rows: Int, columns: Int, transposed: [Bool]) {
@@ -120,11 +122,23 @@ extension TuckerLayout {
     /// Numbers stored for the whole group.
     func parameters(_ ranks: TuckerRanks) -> Int {
         TuckerMode.allCases.reduce(coreCount(ranks)) { total, mode in
-            total + (hasFactor(mode, ranks) ? size(of: mode) * ranks[mode] : 0)
+            total + (hasFactor(mode, ranks) ? factorRows(mode, ranks) * ranks[mode] : 0)
         }
     }
 
-    func saves(_ ranks: TuckerRanks) -> Bool { parameters(ranks) < count }
+    /// Rows of a factor that are stored: of a pivot factor, the identity among them is not.
+    func factorRows(_ mode: TuckerMode, _ ranks: TuckerRanks) -> Int {
+        size(of: mode) - (storage == .pivot ? ranks[mode] : 0)
+    }
+
+    /// Whether the form is smaller than the weights; the position of a pivot counts as two numbers, which is its size in
+    /// the smallest type.
+    func saves(_ ranks: TuckerRanks) -> Bool {
+        let factors = TuckerMode.allCases.filter { hasFactor($0, ranks) }
+        if storage == .factors { return parameters(ranks) < count }
+        return factors.allSatisfy { ranks[$0] < size(of: $0) }
+            && parameters(ranks) + factors.reduce(0) { $0 + 2 * ranks[$1] } < count
+    }
 
     /// Multiply-adds per token of one member: factor of the columns, core of the member, factor of the rows.
     func macs(_ ranks: TuckerRanks) -> Int {

@@ -12,7 +12,8 @@ import Safetensors
 ///
 /// - Storage: see `TuckerStorage`. In config.json: `ranks` by axis of the core; for stacks `group` (the module name of
 ///   the first member), `slice` (the member), `whole` (axes without a factor); for attention `heads` and `axis`, the side
-///   of the weight that is divided into heads.
+///   of the weight that is divided into heads; `pivot` where factors are stored by pivots, which are put back in their
+///   rows when the operator is made.
 public struct TuckerOperator: LinearOperator {
     public static let schema = "TuckerLinear"
 
@@ -23,7 +24,9 @@ public struct TuckerOperator: LinearOperator {
     /// - Parameter parts: the tensors of `storage`, in its order.
     init(member: Int, of storage: TuckerStorage, parts: [StoredTensor]) throws(OperatorError) {
         entry = storage.entry(member: member)
-        tensors = zip(storage.parts, parts).map { OperatorTensor($0.name, $1, scope: storage.scope) }
+        tensors = zip(storage.parts, parts).map {
+            OperatorTensor($0.name, $1, scope: storage.scope, isIndex: $0.isIndex)
+        }
         map = try TuckerMap(member: member, of: storage, parts: parts)
     }
 
@@ -66,15 +69,19 @@ struct TuckerMap: Sendable {
         let layout = storage.layout
         var factors: [TuckerMode: MatrixOperand] = [:]
         var core: StoredTensor?
-        for (part, tensor) in zip(storage.parts, parts) {
-            guard let operand = tensor.operand() else { throw .missingTensor(part.name) }
+        let pivots = storage.pivots(parts)
+        for (part, tensor) in zip(storage.parts, parts) where !part.isIndex {
+            var stored = tensor
+            if let rows = part.mode.flatMap({ pivots[$0] }) { stored = tensor.withIdentity(in: rows) }
+            guard let operand = stored.operand() else { throw .missingTensor(part.name) }
             if let mode = part.mode { factors[mode] = operand.narrowed } else { core = tensor }
         }
         guard let core else { throw .missingTensor("the core of \(storage.group)") }
         heads = layout.heads
         isTransposed = layout.transposed[member]
         rowFactor = factors[.rows]
-        columnFactor = layout.kind == .matrix ? factors[.columns]?.transposed : factors[.columns]
+        let isStoredWide = layout.kind == .matrix && layout.storage == .factors
+        columnFactor = isStoredWide ? factors[.columns]?.transposed : factors[.columns]
         self.core = try TuckerMemberCore(storage: storage, stored: core, members: factors[.members])
             .core(of: member).narrowed
     }

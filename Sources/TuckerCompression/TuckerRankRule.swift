@@ -3,8 +3,8 @@ import Foundation
 
 /// Which ranks a size gives a group, from its shape alone.
 ///
-/// - `keep ρ`, a matrix: the largest r with r(m + n) + r² ≤ ρ·m·n, the same on both sides (unequal ranks of a matrix buy
-///   nothing); at least 1.
+/// - `keep ρ`, a matrix: the largest r with r(m + n) + r² ≤ ρ·m·n (r(m + n) − r² with pivots), the same on both sides
+///   (unequal ranks of a matrix buy nothing); at least 1.
 /// - `keep ρ`, a stack: of all ranks of rows, each with the largest rank of columns that fits into ρ·K·h·m·n, the pair
 ///   whose kept share Π f(r_k) is expected to be the largest; members are kept whole in the form `preserve`, else
 ///   compressed to the rank that does best in the same sense.
@@ -38,16 +38,22 @@ struct TuckerRankRule {
         }
     }
 
-    /// The positive root of r² + (m + n) r − ρ·m·n, down to a whole number.
     private func matrixRanks(keep fraction: Double) -> TuckerRanks {
-        let sides = layout.rows + layout.columns, limit = fraction * Double(layout.count)
-        let root = ((Double(sides * sides) + 4 * limit).squareRoot() - Double(sides)) / 2
-        var rank = max(1, Int(root.rounded(.down)))
-        // The root may be rounded across a whole number.
-        while Double((rank + 1) * (rank + 1 + sides)) <= limit { rank += 1 }
-        while rank > 1, Double(rank * (rank + sides)) > limit { rank -= 1 }
-        let shorter = min(layout.rows, layout.columns)
-        return lowered(TuckerRanks(members: 1, rows: min(rank, shorter), columns: min(rank, shorter)))
+        let limit = fraction * Double(layout.count)
+        let rank = Self.largest(upTo: min(layout.rows, layout.columns)) {
+            Double(layout.parameters(TuckerRanks(members: 1, rows: $0, columns: $0))) <= limit
+        }
+        return lowered(TuckerRanks(members: 1, rows: max(1, rank), columns: max(1, rank)))
+    }
+
+    /// The largest number up to a limit that fits, where all below it do; 0 where none does.
+    private static func largest(upTo limit: Int, fits: (Int) -> Bool) -> Int {
+        var low = 0, high = limit
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        return low
     }
 
     private func stackRanks(keep fraction: Double) -> TuckerRanks {
@@ -85,10 +91,14 @@ struct TuckerRankRule {
         var whole = ranks
         whole.columns = layout.columns
         if layout.parameters(whole) <= limit { return layout.columns }
-        let free = limit - (layout.parameters(ranks) - layout.coreCount(ranks) - layout.columns)
-        let columns = free / (layout.coreCount(ranks) + layout.columns)
-        // One column less than all has a factor and is no fewer numbers: fewer are looked for only below that.
-        return columns < 1 ? nil : min(columns, layout.columns - 1)
+        // Below the bond the numbers grow with the rank, with pivots too.
+        let bond = min(layout.columns - 1, layout.coreCount(ranks))
+        let columns = Self.largest(upTo: bond) { columns in
+            var ranks = ranks
+            ranks.columns = columns
+            return layout.parameters(ranks) <= limit
+        }
+        return columns < 1 ? nil : columns
     }
 
     private func expectedShare(_ ranks: TuckerRanks) -> Double {

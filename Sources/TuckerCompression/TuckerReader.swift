@@ -17,7 +17,13 @@ struct TuckerReader {
         }
         var parts: [StoredTensor] = []
         for part in storage.parts {
-            parts.append(try source.numbers(part.name, shape: part.shape, scope: storage.scope))
+            if part.isIndex, let mode = part.mode {
+                _ = try source.ascendingPositions(
+                    part.name, count: part.shape[0], below: storage.layout.size(of: mode), scope: storage.scope)
+                parts.append(try source.tensor(part.name, scope: storage.scope))
+            } else {
+                parts.append(try source.numbers(part.name, shape: part.shape, scope: storage.scope))
+            }
         }
         self.parts = parts
     }
@@ -27,9 +33,17 @@ struct TuckerReader {
         guard ranks.count == 2 else {
             throw .badEntry(module: source.module, key: "ranks", expected: "two ranks of a matrix")
         }
-        let rows = try source.numbers("tucker.out", shape: [nil, ranks[0]]).shape[0]
-        let columns = try source.numbers("tucker.in", shape: [ranks[1], nil]).shape[1]
-        let layout = TuckerLayout(kind: .matrix, heads: 1, rows: rows, columns: columns, transposed: [false])
+        let storage = try storage(source)
+        var rows = try source.numbers("tucker.out", shape: [nil, ranks[0]]).shape[0]
+        var columns: Int
+        if storage == .pivot {
+            rows += ranks[0]
+            columns = try source.numbers("tucker.in", shape: [nil, ranks[1]]).shape[0] + ranks[1]
+        } else {
+            columns = try source.numbers("tucker.in", shape: [ranks[1], nil]).shape[1]
+        }
+        var layout = TuckerLayout(kind: .matrix, heads: 1, rows: rows, columns: columns, transposed: [false])
+        layout.storage = storage
         return TuckerStorage(
             layout: layout, ranks: TuckerRanks(members: 1, rows: ranks[0], columns: ranks[1]), group: source.module)
     }
@@ -37,6 +51,7 @@ struct TuckerReader {
     private static func group(_ source: OperatorSource) throws(OperatorError) -> (TuckerStorage, Int) {
         let group = try source.word("group")
         let ranks = try source.integers("ranks")
+        let storage = try storage(source)
         let whole = source.entry["whole"] == nil ? [] : try axes(source)
         guard let slice = source.entry["slice"]?.int, slice >= 0 else {
             throw .badEntry(module: source.module, key: "slice", expected: "a whole number from 0")
@@ -50,7 +65,8 @@ struct TuckerReader {
         func length(_ axis: Int, _ rank: Int) throws(OperatorError) -> Int {
             if whole.contains(axis) { return rank }
             let name = "lowrank.tucker.\(group).factor.\(axis)"
-            let length = try source.numbers(name, shape: [nil, rank], scope: .checkpoint).shape[0]
+            let stored = try source.numbers(name, shape: [nil, rank], scope: .checkpoint).shape[0]
+            let length = stored + (storage == .pivot ? rank : 0)
             guard rank < length else {
                 throw .badEntry(module: source.module, key: "ranks", expected: "ranks below the lengths of the axes")
             }
@@ -73,9 +89,16 @@ struct TuckerReader {
         }
         var transposed = [Bool](repeating: false, count: members)
         transposed[slice] = isByHeads ? try isInputs(source) : false
-        let layout = TuckerLayout(
+        var layout = TuckerLayout(
             kind: isByHeads ? .heads : .stack, heads: heads, rows: rows, columns: columns, transposed: transposed)
+        layout.storage = storage
         return (TuckerStorage(layout: layout, ranks: values, group: group), slice)
+    }
+
+    private static func storage(_ source: OperatorSource) throws(OperatorError) -> MethodSettings.Storage {
+        guard let stated = source.entry["pivot"] else { return .factors }
+        guard stated == true else { throw .badEntry(module: source.module, key: "pivot", expected: "true, or nothing") }
+        return .pivot
     }
 
     private static func isInputs(_ source: OperatorSource) throws(OperatorError) -> Bool {

@@ -9,6 +9,9 @@ import Safetensors
 /// A stack: `lowrank.tucker.<id>.core` with one axis a mode, and `lowrank.tucker.<id>.factor.<axis>` [length, rank] for
 /// every mode that is compressed, each once for the whole group. Axes are members, out, in for experts and layers;
 /// hidden, heads, head_dim, projections for attention (without the last for a single projection).
+///
+/// With pivots, a factor is the identity in r of its rows: the others are stored as [length − r, r] under its name, the
+/// positions of the pivots as `.pivot.index` [r] behind it.
 struct TuckerStorage {
     let layout: TuckerLayout
     let ranks: TuckerRanks
@@ -20,24 +23,30 @@ struct TuckerStorage {
         let name: String
         let shape: [Int]
         let mode: TuckerMode?
+        var isIndex = false
     }
 
     var scope: OperatorTensor.Scope { layout.kind == .matrix ? .module : .checkpoint }
 
     var parts: [Part] {
         if layout.kind == .matrix {
-            return [
-                Part(name: "tucker.out", shape: [layout.rows, ranks.rows], mode: .rows),
-                Part(name: "tucker.core", shape: [ranks.rows, ranks.columns], mode: nil),
-                Part(name: "tucker.in", shape: [ranks.columns, layout.columns], mode: .columns),
-            ]
+            let core = Part(name: "tucker.core", shape: [ranks.rows, ranks.columns], mode: nil)
+            return factor("tucker.out", .rows) + [core] + factor("tucker.in", .columns)
         }
-        let factors = layout.axes.filter { layout.hasFactor($0, ranks) }.map { mode in
-            Part(
-                name: "lowrank.tucker.\(group).factor.\(axis(of: mode))", shape: [layout.size(of: mode), ranks[mode]],
-                mode: mode)
+        let factors = layout.axes.filter { layout.hasFactor($0, ranks) }.flatMap { mode in
+            factor("lowrank.tucker.\(group).factor.\(axis(of: mode))", mode)
         }
         return [Part(name: "lowrank.tucker.\(group).core", shape: coreShape, mode: nil)] + factors
+    }
+
+    private func factor(_ name: String, _ mode: TuckerMode) -> [Part] {
+        let shape = [layout.factorRows(mode, ranks), ranks[mode]]
+        if layout.storage == .pivot {
+            let index = Part(name: "\(name).pivot.index", shape: [ranks[mode]], mode: mode, isIndex: true)
+            return [Part(name: name, shape: shape, mode: mode), index]
+        }
+        let isStoredWide = layout.kind == .matrix && mode == .columns
+        return [Part(name: name, shape: isStoredWide ? shape.reversed() : shape, mode: mode)]
     }
 
     /// Position of a mode among the axes of the core; heads are an axis too.
@@ -64,6 +73,7 @@ struct TuckerStorage {
     /// The entry of a member in config.json.
     func entry(member: Int) -> JSONObject {
         var entry: JSONObject = ["ranks": JSON(layout.stated(ranks))]
+        if layout.storage == .pivot { entry["pivot"] = true }
         if layout.kind == .matrix { return entry }
         entry["group"] = JSON(group)
         entry["slice"] = JSON(member)
@@ -77,9 +87,17 @@ struct TuckerStorage {
     }
 
     /// What planning knows of a member.
-    func planned(member: Int, type: ElementType) -> PlannedSize {
+    /// - Parameter alternative: the form it takes where that one suits the weights better.
+    func planned(member: Int, type: ElementType, alternative: TuckerStorage?) -> PlannedSize {
         PlannedSize(
             schema: TuckerOperator.schema, entry: entry(member: member), macs: layout.macs(ranks),
-            tensors: parts.map { PlannedTensor($0.name, TensorDType(type), $0.shape, scope: scope) })
+            tensors: planned(type), alternative: alternative?.planned(type))
+    }
+
+    private func planned(_ type: ElementType) -> [PlannedTensor] {
+        parts.map {
+            PlannedTensor(
+                $0.name, $0.isIndex ? .i32 : TensorDType(type), $0.shape, scope: scope, isIndex: $0.isIndex)
+        }
     }
 }

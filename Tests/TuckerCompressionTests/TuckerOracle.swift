@@ -51,15 +51,18 @@ enum TuckerOracle {
         }
     }
 
-    static func compressor(_ values: [String: String] = [:], multiple: Int = 1) throws -> TuckerCompressor {
-        try TuckerCompressor(MethodSettings(rankMultiple: multiple, values: values))
+    static func compressor(
+        _ values: [String: String] = [:], storage: MethodSettings.Storage = .factors
+    ) throws -> TuckerCompressor {
+        try TuckerCompressor(MethodSettings(storage: storage, values: values))
     }
 
     /// Compresses and expects operators.
     static func operators(
-        _ tasks: [CompressionTask], _ budget: Budget, _ values: [String: String] = [:]
+        _ tasks: [CompressionTask], _ budget: Budget, _ values: [String: String] = [:],
+        storage: MethodSettings.Storage = .factors
     ) throws -> [TuckerOperator] {
-        try compressor(values).compress(tasks, budget: budget).map { outcome in
+        try compressor(values, storage: storage).compress(tasks, budget: budget).map { outcome in
             switch outcome {
             case .compressed(let compressed as TuckerOperator, _): return compressed
             case .compressed: throw Unexpected(reason: "another schema")

@@ -64,10 +64,10 @@ public struct OperatorSource {
 
     /// Ascending positions below a limit, stored as I32.
     public func ascendingPositions(
-        _ name: String, count: Int, below limit: Int
+        _ name: String, count: Int, below limit: Int, scope: OperatorTensor.Scope = .module
     ) throws(OperatorError) -> [Int32] {
-        let fullName = "\(module).\(name)"
-        let tensor = try tensor(name)
+        let fullName = scope == .module ? "\(module).\(name)" : name
+        let tensor = try tensor(name, scope: scope)
         guard tensor.dtype == .i32 else {
             throw .wrongType(fullName, expected: "I32", found: tensor.dtype.rawValue)
         }
