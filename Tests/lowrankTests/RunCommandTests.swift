@@ -28,6 +28,7 @@ struct RunCommandTests {
             #expect(found["tokens"] == expected["tokens"])
             #expect(found["windows"] == expected["windows"])
             #expect(found["token_sha256"] == expected["token_sha256"])
+            #expect(found["dtype"]?.string == (name == "tiny-llama" ? "BF16" : "F16"))
             #expect(found["context"]?.int == 256)
             #expect(found["window_losses"]?.array?.count == expected["windows"]?.int)
         }

@@ -81,7 +81,7 @@ public struct EvalJob: Sendable {
         let read = sequences.reduce(0) { $0 + $1.count }
         result.text = EvalResult.Text(
             perplexity: evaluation.perplexity, context: try source.context(for: model.description), bos: source.bos,
-            tokenSHA256: Self.hash(sequences), sequences: sequences.count,
+            dtype: try Self.dtype(of: checkpoint), tokenSHA256: Self.hash(sequences), sequences: sequences.count,
             tokensPerSecond: Double(read) / max(seconds, 1e-9), comparison: evaluation.comparison,
             embeddingCosine: evaluation.embeddingCosine, drift: evaluation.drift)
     }
@@ -114,6 +114,13 @@ public struct EvalJob: Sendable {
         try Failure.naming(file: path, tensor: nil) {
             try Model(Checkpoint(path: path), library: library)
         }
+    }
+
+    /// The type that most bytes of the weights have; they are computed with as stored, beside activations in Float.
+    private static func dtype(of path: String) throws -> TensorDType? {
+        var bytes: [TensorDType: Int] = [:]
+        for tensor in try Checkpoint(path: path).tensors { bytes[tensor.dtype, default: 0] += tensor.byteCount }
+        return bytes.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key
     }
 
     private func check(_ reference: Model, against model: Model) throws {

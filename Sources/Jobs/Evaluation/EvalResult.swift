@@ -14,6 +14,8 @@ public struct EvalResult: Sendable {
         public var perplexity: Perplexity?
         public var context: Int
         public var bos: TokenSequences.BOSPolicy
+        /// Of the weights, by bytes; nil where there are none.
+        public var dtype: TensorDType?
         /// SHA-256 of the scored ids as little-endian int32.
         public var tokenSHA256: String
         public var sequences: Int
@@ -51,6 +53,7 @@ extension EvalResult.Text {
         fields["windows"] = JSON(sequences)
         fields["context"] = JSON(context)
         fields["bos"] = JSON(bos.rawValue)
+        fields["dtype"] = dtype.map { JSON($0.rawValue) }
         fields["token_sha256"] = JSON(tokenSHA256)
         fields["tokens_per_second"] = JSON(tokensPerSecond)
         if let comparison {
@@ -130,6 +133,7 @@ extension EvalResult.Text {
             lines.append(("tokens", "\(Quantity.grouped(perplexity.tokens)) scored"))
         }
         lines.append(("windows", "\(sequences) of up to \(context) tokens, BOS \(bos.rawValue)"))
+        if let dtype { lines.append(("weights", dtype.rawValue)) }
         lines.append(("token hash", tokenSHA256))
         if let comparison {
             lines.append(("reference", "perplexity \(Quantity.significant(comparison.reference.perplexity, 6))"))
