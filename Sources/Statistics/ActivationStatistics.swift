@@ -83,9 +83,7 @@ public final class ActivationStatistics: Sendable {
         if let known = metrics.withLock({ $0.metric(of: input.name) }) { return known }
         let metric: GramMetric
         do {
-            let sums = try moments(of: input)
-            let isEnough = sums.tokens >= Shrinkage.enoughTokensPerFeature * sums.features
-            metric = try GramMetric(moment: sums.moment, ridge: isEnough ? 0 : Shrinkage(of: sums).ridge)
+            metric = try moments(of: input).metric()
         } catch let error as StatisticsError {
             throw error
         } catch {

@@ -46,14 +46,8 @@ public struct CalibrateJob: Sendable {
     }
 
     private var outputRequest: OutputRequest {
-        var files: [String]
-        switch request.source.input {
-        case .text(let paths): files = paths
-        case .tokens(let path): files = [path]
-        }
-        files.append(request.checkpoint)
         var output = OutputRequest(
-            request.output, kind: .file, inputs: files, force: request.force, resume: request.resume)
+            request.output, kind: .file, inputs: request.source.files + [request.checkpoint], force: request.force, resume: request.resume)
         output.updates = request.appends
         return output
     }
@@ -119,12 +113,7 @@ public struct CalibrateJob: Sendable {
 
     private func fingerprint(_ precision: StatisticsHeader.Precision) throws -> RunFingerprint {
         var inputs = try InputFingerprint(of: request.checkpoint).entries(role: "model/")
-        let files: [String] =
-            switch request.source.input {
-            case .text(let paths): paths
-            case .tokens(let path): [path]
-            }
-        for (index, file) in files.enumerated() {
+        for (index, file) in request.source.files.enumerated() {
             inputs.merge(try InputFingerprint(of: file).entries(role: "text/\(index)/")) { first, _ in first }
         }
         if request.appends, try FileSystem.entry(at: request.output) != nil {

@@ -24,15 +24,7 @@ public struct CalibrationRequest: Sendable {
 
     /// What decides the bytes of the output beside its inputs, by name, for the journal.
     func options(precision: StatisticsHeader.Precision, memoryBytes: Int) -> [String: String] {
-        let documents: String =
-            switch source.division {
-            case .windows: "none"
-            case .documents(let separator): separator
-            }
-        return [
-            "precision": precision.rawValue, "append": "\(appends)", "memory": "\(memoryBytes)",
-            "context": source.context.map(String.init) ?? "auto", "documents": documents, "bos": source.bos.rawValue,
-            "samples": source.samples.map(String.init) ?? "all",
-        ]
+        let own = ["precision": precision.rawValue, "append": "\(appends)", "memory": "\(memoryBytes)"]
+        return own.merging(source.options.map { ($0.name, $0.value) }) { first, _ in first }
     }
 }

@@ -27,11 +27,11 @@ public struct CompressJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> CompressionReport {
         let watch = Stopwatch()
-        let files = [request.planPath, request.objective.statistics, request.objective.fisher].compactMap { $0 }
         let output = OutputRequest(
-            request.output, inputs: [request.checkpoint] + files, force: request.force, resume: request.resume)
+            request.output, inputs: [request.checkpoint] + files.map(\.path), force: request.force, resume: request.resume)
         try output.validate()
         let prepared = try plan(progress: progress, interruption: interruption)
+        let sequential = try sequentialCompression(prepared, progress)
         let fingerprint = RunFingerprint(
             inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
@@ -39,9 +39,14 @@ public struct CompressJob: Sendable {
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
             let finished = try FinishedGroups(staged.journal, unitSize)
-            let results = try compress(
-                prepared, GroupCompression(checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished),
-                progress, interruption)
+            let compression = GroupCompression(
+                checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished)
+            let results = try compress(prepared, finished, progress) {
+                if let sequential {
+                    return try sequential.run(compression, prepared.objectives, staged.journal, progress, interruption)
+                }
+                return try compressGroups(prepared, compression, progress, interruption)
+            }
             try interruption.check()
             let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
             let written = try assembly.write(
@@ -59,18 +64,36 @@ public struct CompressJob: Sendable {
         }
     }
 
+    /// nil where the matrices are compressed apart: not asked for, or not possible and not insisted on.
+    private func sequentialCompression(
+        _ prepared: PlannedCompression, _ progress: any ProgressReporter
+    ) throws -> SequentialCompression? {
+        guard let text = request.objective.text else { return nil }
+        do {
+            return try SequentialCompression(prepared, text)
+        } catch JobError.usage(let reason) where !request.objective.insistsOnSequence && prepared.objectives.areKnown {
+            progress.log(.notice, "\(reason); its matrices are compressed apart, by the statistics")
+            return nil
+        }
+    }
+
     /// What the result depends on: the checkpoint, and the files that say how to treat it.
     private func inputs() throws -> [String: String] {
         var inputs = try InputFingerprint(of: request.checkpoint).entries()
-        let files = [
-            ("plan ", request.planPath), ("stats ", request.objective.statistics),
-            ("fisher ", request.objective.fisher),
-        ]
         for (role, file) in files {
-            guard let file else { continue }
             inputs.merge(try InputFingerprint(of: file).entries(role: role)) { first, _ in first }
         }
         return inputs
+    }
+
+    private var files: [(role: String, path: String)] {
+        let single = [
+            ("plan ", request.planPath), ("stats ", request.objective.statistics),
+            ("fisher ", request.objective.fisher),
+        ]
+        let texts = request.objective.text?.files ?? []
+        return single.compactMap { role, path in path.map { (role, $0) } }
+            + texts.enumerated().map { ("text \($0) ", $1) }
     }
 
     /// What the job would do, without reading a weight or writing a file.
@@ -87,17 +110,26 @@ public struct CompressJob: Sendable {
         try PlannedCompression(request, progress, interruption)
     }
 
+    /// Runs `work`, and writes what it has finished even where it fails.
     private func compress(
-        _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
-        _ interruption: Interruption
+        _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
+        _ work: () throws -> [ModuleResult]
     ) throws -> [ModuleResult] {
+        let groups = prepared.plan.groups
+        progress.begin(
+            ProgressStage(
+                "compress", total: prepared.plan.modules.count, unit: .items("matrices"),
+                alreadyDone: try groups.reduce(0) { try $0 + (finished.results(of: $1)?.count ?? 0) }))
         do {
-            let results = try compressGroups(prepared, compression, progress, interruption)
-            try compression.finished.flush()
-            return results
+            let results = try work()
+            try finished.flush()
+            progress.end()
+            let order = Dictionary(
+                uniqueKeysWithValues: prepared.checkpoint.compressibleModules.enumerated().map { ($1.name, $0) })
+            return results.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }
         } catch {
             // The error is on its way; what is finished is kept where that is still possible.
-            try? compression.finished.flush()
+            try? finished.flush()
             throw error
         }
     }
@@ -107,27 +139,14 @@ public struct CompressJob: Sendable {
         _ interruption: Interruption
     ) throws -> [ModuleResult] {
         let groups = prepared.plan.groups
-        let earlier = try groups.map(compression.finished.results)
-        progress.begin(
-            ProgressStage(
-                "compress", total: prepared.plan.modules.count, unit: .items("matrices"),
-                alreadyDone: earlier.reduce(0) { $0 + ($1?.count ?? 0) }))
         var results: [ModuleResult] = []
         for (index, group) in groups.enumerated() {
             try interruption.check()
             if index + 1 < groups.count {
                 for planned in groups[index + 1].modules { prepared.checkpoint.prefetch(planned.module) }
             }
-            let found = try earlier[index] ?? compression.run(group)
-            for (planned, result) in zip(group.modules, found) {
-                progress.log(.detail, ModuleLine(result, of: planned.module).text)
-            }
-            if earlier[index] == nil { progress.advance(by: found.count, group.name) }
-            results += found
+            results += try compression.result(of: group, progress)
         }
-        progress.end()
-        let order = Dictionary(
-            uniqueKeysWithValues: prepared.checkpoint.compressibleModules.enumerated().map { ($1.name, $0) })
-        return results.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }
+        return results
     }
 }

@@ -65,14 +65,15 @@ public struct CompressionRequest: Sendable {
     var options: [(name: String, value: String)] {
         let all: [(name: String, value: String)] = [
             ("method", method), ("target", "\(target)"), ("storage", settings.storage.rawValue),
-            ("objective", objective.effectiveKind.rawValue), ("allocation", allocation.rule.rawValue), ("accuracy", Self.name(of: settings.route)),
+            ("objective", objective.effectiveKind.rawValue), ("sequential", "\(objective.text != nil)"),
+            ("allocation", allocation.rule.rawValue), ("accuracy", Self.name(of: settings.route)),
             ("factor-dtype", factorType.map { TensorDType($0).rawValue } ?? "keep"),
             ("rank-multiple", "\(settings.rankMultiple)"), ("include", selection.include.joined(separator: " ")),
             ("exclude", selection.exclude.joined(separator: " ")),
             ("layers", selection.layers.map { "\($0)" } ?? "all"), ("max-shard-size", "\(maximumShardBytes)"),
             ("seed", "\(settings.seed)"),
         ]
-        return all + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        return all + (objective.text?.options ?? []) + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     private static func name(of route: TruncatedSVD.Route) -> String {

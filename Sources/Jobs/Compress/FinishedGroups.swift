@@ -60,6 +60,18 @@ final class FinishedGroups {
         return file
     }
 
+    /// A tensor of a finished group, written or not; nil where it has none of that name.
+    func tensor(_ name: String, of group: PlannedGroup) throws -> StoredTensor? {
+        if let waiting = pending.first(where: { $0.name == group.name }) {
+            return waiting.tensors.first { $0.name == name }?.tensor
+        }
+        guard let unit = known[group.name]?.unit else { return nil }
+        let file = try files[unit] ?? SafetensorsFile(path: dataPath(unit))
+        files[unit] = file
+        guard let tensor = file.tensor(named: name) else { return nil }
+        return StoredTensor(dtype: tensor.dtype, shape: tensor.shape, bytes: try file.bytes(of: name))
+    }
+
     /// Takes a group, and writes all that wait if they are enough.
     func add(
         _ group: PlannedGroup, _ results: [ModuleResult], tensors: [(name: String, tensor: StoredTensor)]

@@ -10,11 +10,21 @@ import Safetensors
 /// is put together.
 struct GroupCompression {
     let checkpoint: Checkpoint
-    let objectives: ObjectiveSource
+    var objectives: any ObjectiveProvider
     let finished: FinishedGroups
 
-    /// - Returns: a result for each module of the group, in order.
-    func run(_ group: PlannedGroup) throws -> [ModuleResult] {
+    /// What an earlier run found, or what this one does; a result for each module of the group, in order.
+    func result(of group: PlannedGroup, _ progress: any ProgressReporter) throws -> [ModuleResult] {
+        let earlier = try finished.results(of: group)
+        let results = try earlier ?? run(group)
+        for (planned, result) in zip(group.modules, results) {
+            progress.log(.detail, ModuleLine(result, of: planned.module).text)
+        }
+        if earlier == nil { progress.advance(by: results.count, group.name) }
+        return results
+    }
+
+    private func run(_ group: PlannedGroup) throws -> [ModuleResult] {
         if let reason = group.keptDense {
             let results = group.modules.map {
                 ModuleReport($0.module, method: group.method, seconds: 0).unchanged(because: reason)
@@ -46,7 +56,7 @@ struct GroupCompression {
                 try validate(compressed, planned.module)
                 let errors = ModuleReport.Errors(
                     relative: relativeError(of: weights[index].matrix, replacedBy: compressed),
-                    activation: try objectives.activationError(
+                    inputs: try objectives.inputErrors(
                         of: compressed, for: planned.module, weight: weights[index].matrix))
                 results.append(report.compressed(compressed, evidence, errors, alreadyStored: &shared))
             }

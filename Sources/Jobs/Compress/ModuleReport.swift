@@ -9,8 +9,7 @@ struct ModuleReport {
     struct Errors {
         /// ‖W − W'‖ / ‖W‖.
         let relative: Double
-        /// ‖(W − W')X‖ / ‖WX‖ over the inputs of a calibration; nil without one.
-        let activation: Double?
+        let inputs: InputErrors
     }
 
     private let module: LinearModule
@@ -56,12 +55,13 @@ struct ModuleReport {
         report["macs"] = JSON(compressed.macs)
         report["relative_error"] = JSON(errors.relative)
         report["rounding_error"] = evidence.roundingError.map { JSON($0) } ?? .null
-        report["activation_error"] = errors.activation.map { JSON($0) } ?? .null
+        report["activation_error"] = errors.inputs.activation.map { JSON($0) } ?? .null
         report["energy_kept"] = evidence.energyKept.map { JSON($0) } ?? .null
         report["shift"] = evidence.shift.map { JSON($0) } ?? .null
         report["solver"] = JSON(evidence.solver)
         report["seconds"] = JSON(seconds)
         report["kept_dense_reason"] = .null
+        report["sequential_error"] = errors.inputs.sequential.map { JSON($0) }
         for (key, value) in evidence.details.entries { report[key] = value }
         return ModuleResult(
             name: module.name, report: report, entry: entry(of: compressed),

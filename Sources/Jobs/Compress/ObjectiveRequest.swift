@@ -1,5 +1,5 @@
 /// In what the errors of a compression are measured, as a user says it.
-public struct ObjectiveRequest: Sendable, Equatable {
+public struct ObjectiveRequest: Sendable {
     public enum Kind: String, Sendable, CaseIterable {
         /// ‖W − W'‖.
         case weights
@@ -17,30 +17,45 @@ public struct ObjectiveRequest: Sendable, Equatable {
     public var statistics: String?
     /// A safetensors file of mean squared gradients, under the names and in the shapes of the weights.
     public var fisher: String?
+    /// Text to compress in sequence with: every matrix for the inputs that the compressed network gives it.
+    public var text: SequenceSource?
+    /// Whether it is an error where that cannot be done, and not a notice.
+    public var insistsOnSequence = false
 
-    public init(kind: Kind? = nil, statistics: String? = nil, fisher: String? = nil) {
+    public init(
+        kind: Kind? = nil, statistics: String? = nil, fisher: String? = nil, text: SequenceSource? = nil
+    ) {
         self.kind = kind
         self.statistics = statistics
         self.fisher = fisher
+        self.text = text
     }
+
+    /// Whether the activations of the model are looked at.
+    public var knowsActivations: Bool { statistics != nil || text != nil }
 
     /// The objective in force.
     public var effectiveKind: Kind {
-        kind ?? (statistics != nil ? .activations : fisher != nil ? .fisher : .weights)
+        kind ?? (knowsActivations ? .activations : fisher != nil ? .fisher : .weights)
     }
 
     /// - Throws: `JobError.usage` where a file is missing that the objective needs, or given for nothing.
     public func validate() throws(JobError) {
         let name = "--objective \(effectiveKind.rawValue)"
         switch effectiveKind {
-        case .activations where statistics == nil, .asvd where statistics == nil:
+        case .activations where !knowsActivations, .asvd where statistics == nil:
             throw .usage("\(name) needs --stats, a file that calibrate wrote")
         case .fisher where fisher == nil:
             throw .usage("\(name) needs --fisher, a file of mean squared gradients")
         case .weights, .activations, .asvd:
+            if text != nil, effectiveKind != .activations { throw .usage(Self.textMessage(name)) }
             if fisher != nil { throw .usage("\(name) does not use --fisher; give --objective fisher or leave it out") }
         case .fisher:
-            break
+            if text != nil { throw .usage(Self.textMessage(name)) }
         }
+    }
+
+    private static func textMessage(_ objective: String) -> String {
+        "\(objective) does not go with --sequential, which fits matrices to activations"
     }
 }

@@ -6,7 +6,7 @@ import Safetensors
 import Statistics
 
 /// Gives every module its objective: its weight, measured as asked for, and the metric of its activations for the report.
-struct ObjectiveSource: Sendable {
+struct ObjectiveSource: ObjectiveProvider, Sendable {
     private let kind: ObjectiveRequest.Kind
     private let statistics: ActivationStatistics?
     private let fisher: FisherInformation?
@@ -29,14 +29,18 @@ struct ObjectiveSource: Sendable {
         for module in modules { try fisher?.check(module, in: checkpoint) }
     }
 
+    /// Whether there are statistics of activations.
+    var areKnown: Bool { statistics != nil }
+
     /// The objective of a module with this weight (m × n).
     ///
     /// A module that saw no token in the calibration, such as an expert that was never chosen, is measured plainly.
     /// - Parameter factors: what the weight is a product of, where it is stored so.
-    func objective(for module: LinearModule, weight: MatrixOperand, factors: Factors? = nil) throws -> Objective {
+    func objective(for module: LinearModule, weight: MatrixOperand, factors: Factors?) throws -> Objective {
         var objective = Objective(target: weight, factors: factors)
         switch kind {
         case .weights: break
+        // Sequential compression has objectives of its own, and these statistics only measure.
         case .activations: if let gram = try activations(of: module) { objective.inputs = .gram(gram) }
         case .asvd: if let mean = try meanAbsolute(of: module) { objective.inputs = .diagonal(Self.weights(mean)) }
         case .fisher:
@@ -45,15 +49,15 @@ struct ObjectiveSource: Sendable {
         return objective
     }
 
-    /// ‖(W − W')X‖ / ‖WX‖ over the calibrated inputs; nil without statistics.
-    func activationError(
+    /// Known with statistics.
+    func inputErrors(
         of compressed: any LinearOperator, for module: LinearModule, weight: MatrixOperand
-    ) throws -> Double? {
-        guard let gram = try activations(of: module) else { return nil }
+    ) throws -> InputErrors {
+        guard let gram = try activations(of: module) else { return InputErrors() }
         let found = compressed.reconstruct()
         let error = Matrix64(rows: found.rows, columns: found.columns) { weight[$0, $1] - Double(found[$0, $1]) }
         let norm = gram.squaredNorm(of: weight), lost = gram.squaredNorm(of: MatrixOperand(error))
-        return norm > 0 ? (lost / norm).squareRoot() : 0
+        return InputErrors(activation: norm > 0 ? (lost / norm).squareRoot() : 0)
     }
 
     // MARK: Statistics

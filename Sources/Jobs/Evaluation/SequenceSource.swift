@@ -28,11 +28,25 @@ public struct SequenceSource: Sendable {
         self.samples = samples
     }
 
+    /// The files that are read, without the tokenizer.
     var files: [String] {
         switch input {
-        case .text(let files): files
-        case .tokens(let file): [file]
+        case .text(let paths): paths
+        case .tokens(let path): [path]
         }
+    }
+
+    /// What decides the sequences beside the files, by name, for journals and reports.
+    var options: [(name: String, value: String)] {
+        let separator: String =
+            switch division {
+            case .windows: "none"
+            case .documents(let separator): separator
+            }
+        return [
+            ("context", context.map(String.init) ?? "auto"), ("documents", separator), ("bos", bos.rawValue),
+            ("samples", samples.map(String.init) ?? "all"),
+        ]
     }
 
     /// Papers use 2048 tokens wherever the model allows it.

@@ -37,6 +37,10 @@ struct CompressCommand: Command {
         examples: [
             Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
             Example("lowrank compress model -o small --target-size 4.5GB", "Fit the weights into 4.5 GB"),
+            Example("lowrank compress model -o small --keep 0.8 --stats stats", "For the inputs of a calibration"),
+            Example(
+                "lowrank compress model -o small --keep 0.8 --text wiki.txt --samples 128",
+                "Each layer for what the compressed ones before it give"),
             Example(
                 "lowrank compress model -o small --max-error 0.1 --layers 4-27", "Ten per cent error at most, inner blocks"),
         ], redirections: ["ratio": "--keep F or --remove F"])

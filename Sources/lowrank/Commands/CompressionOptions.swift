@@ -29,7 +29,7 @@ enum CompressionOptions {
         var request = CompressionRequest(
             checkpoint: checkpoint, output: output, target: try TargetOptions.target(arguments),
             selection: SelectionOptions.selection(arguments), method: arguments[MethodOptions.method],
-            settings: MethodOptions.settings(arguments, knowsActivations: objective.statistics != nil))
+            settings: MethodOptions.settings(arguments, knowsActivations: objective.knowsActivations))
         request.objective = objective
         request.planPath = arguments[TargetOptions.plan]
         let text = try TextOptions.source(arguments)

@@ -1,0 +1,102 @@
+import MatrixCore
+import Models
+import Safetensors
+import Statistics
+
+/// All sequences on their way through two networks, the dense one and the one that is being compressed, layer by layer.
+///
+/// Hidden states between layers are in files, so memory is that of one sequence.
+final class SequencePair {
+    private let sequences: [[Int32]]
+    private let journal: Journal
+    private let dense: Model
+    /// States before the layer that comes next; nil before the first.
+    private var states: (dense: HiddenStates, compressed: HiddenStates)?
+
+    init(_ sequences: [[Int32]], _ dense: Model, _ journal: Journal) {
+        self.sequences = sequences
+        self.dense = dense
+        self.journal = journal
+    }
+
+    /// Sums over what both networks give to some inputs of a layer.
+    ///
+    /// - Parameter compressed: the network as far as it is compressed.
+    func moments(
+        of inputs: [LayerInput], layer: Int, _ compressed: Model, _ interruption: Interruption
+    ) throws -> [LayerInput: PairedMoments] {
+        let longest = sequences.map(\.count).max() ?? 0
+        let sums = Dictionary(uniqueKeysWithValues: inputs.map { ($0, PairedMoments(features: $0.features)) })
+        let copies = (InputCopies(inputs, tokens: longest), InputCopies(inputs, tokens: longest))
+        let runs = (dense.makeState(.onePass), compressed.makeState(.onePass))
+        runs.0.observer = copies.0
+        runs.1.observer = copies.1
+        try forEachSequence(interruption) { tokens, place, x in
+            copies.0.restart()
+            copies.1.restart()
+            try load(tokens, place, states?.dense, into: x, runs.0)
+            try dense.apply(layer: layer, to: x, runs.0)
+            try load(tokens, place, states?.compressed, into: x, runs.1)
+            try compressed.apply(layer: layer, to: x, runs.1)
+            for (input, sum) in sums { sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input)) }
+        }
+        return sums
+    }
+
+    /// Takes both networks through a layer.
+    func advance(through layer: Int, _ compressed: Model, _ interruption: Interruption) throws {
+        let next = try (
+            pass(layer, dense, states?.dense, "dense", interruption),
+            pass(layer, compressed, states?.compressed, "compressed", interruption)
+        )
+        states = next
+        if layer > 0 {
+            for network in ["dense", "compressed"] { try FileSystem.removeTree(path(network, layer - 1)) }
+        }
+    }
+
+    private func pass(
+        _ layer: Int, _ model: Model, _ source: HiddenStates?, _ network: String, _ interruption: Interruption
+    ) throws -> HiddenStates {
+        let file = path(network, layer), hidden = model.description.hidden
+        let writer = try HiddenStates.Writer(
+            path: file, tokens: sequences.reduce(0) { $0 + $1.count }, hidden: hidden)
+        let state = model.makeState(.onePass)
+        try forEachSequence(interruption) { tokens, place, x in
+            try load(tokens, place, source, into: x, state)
+            try model.apply(layer: layer, to: x, state)
+            try writer.append(x.readable)
+        }
+        try writer.finish()
+        return try HiddenStates(path: file, hidden: hidden)
+    }
+
+    private func path(_ network: String, _ layer: Int) -> String {
+        journal.dataPath(of: "hidden-\(network)-\(layer)", ".safetensors")
+    }
+
+    /// - Parameter body: given the tokens, their place among all, and memory for their hidden states.
+    private func forEachSequence(
+        _ interruption: Interruption, _ body: ([Int32], Range<Int>, MutableMatrixView<Float>) throws -> Void
+    ) throws {
+        var buffer = Matrix(
+            uninitializedRows: sequences.map(\.count).max() ?? 0, columns: dense.description.hidden)
+        var start = 0
+        for tokens in sequences {
+            try interruption.check()
+            try body(tokens, start..<start + tokens.count, buffer.mutableView().rows(0..<tokens.count))
+            start += tokens.count
+        }
+    }
+
+    private func load(
+        _ tokens: [Int32], _ place: Range<Int>, _ source: HiddenStates?, into x: MutableMatrixView<Float>,
+        _ state: SequenceState
+    ) throws {
+        if let source { return try source.read(place, into: x) }
+        let embedded = try dense.embeddings(of: tokens, state)
+        for row in 0..<x.rows {
+            (x.base + row * x.rowStride).update(from: embedded.base + row * embedded.rowStride, count: x.columns)
+        }
+    }
+}

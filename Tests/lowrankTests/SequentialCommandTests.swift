@@ -1,0 +1,99 @@
+import Foundation
+import Safetensors
+import Testing
+
+/// Compression in sequence, as a shell sees it.
+struct SequentialCommandTests {
+    private let folder: ModelFolder
+    private static let model = ModelFolder.fixture
+
+    init() throws { folder = try ModelFolder() }
+
+    private func words(_ output: String, _ more: [String] = []) -> [String] {
+        [
+            "compress", Self.model, "-o", folder.at(output), "--keep", "0.5", "--text", Self.model + "/calibration.txt",
+            "--samples", "16", "-q",
+        ] + more
+    }
+
+    private func run(_ words: [String]) throws -> ProgramRun {
+        let run = try ProgramRun.of(words)
+        #expect(run.code == 0, "\(run.errors)")
+        return run
+    }
+
+    private func loss(_ output: String) throws -> Double {
+        let found = try run(["eval", folder.at(output), "--text", Self.model + "/heldout.txt", "--json", "-q"])
+        return try #require(try JSON.parse(found.output)["loss"]?.double)
+    }
+
+    @Test func layersThatKnowTheErrorsBeforeThemPredictBetter() throws {
+        let stats = folder.at("stats")
+        _ = try run([
+            "calibrate", Self.model, "--text", Self.model + "/calibration.txt", "--samples", "16", "-o", stats, "-q",
+        ])
+        _ = try run(["compress", Self.model, "-o", folder.at("apart"), "--keep", "0.5", "--stats", stats, "-q"])
+        _ = try run(words("sequence", ["--stats", stats]))
+        #expect(try loss("sequence") < loss("apart"))
+        _ = try run(["verify", folder.at("sequence"), "--against", Self.model, "-q"])
+
+        let apart = try #require(try folder.report(of: "apart")["tensors"]?.array)
+        let sequence = try #require(try folder.report(of: "sequence")["tensors"]?.array)
+        #expect(try folder.report(of: "sequence")["options"]?["sequential"]?.string == "true")
+        for (left, right) in zip(apart, sequence) {
+            let (isolated, given) = (left["activation_error"]?.double ?? -1, right["activation_error"]?.double ?? -1)
+            let found = try #require(right["sequential_error"]?.double)
+            if left["layer"]?.int == 0, left["role"]?.string?.hasPrefix("attention.") == true,
+                left["role"]?.string != "attention.output"
+            {
+                // Before any error there is nothing to make up for.
+                #expect(abs(isolated - given) < 1e-6)
+                #expect(abs(found - given) < 1e-6)
+            } else {
+                #expect(isolated <= given + 1e-6)
+            }
+        }
+    }
+
+    @Test func everyMethodCanBeCompressedInSequence() throws {
+        for method in ["svd", "mixt"] {
+            _ = try run(words(method, ["--method", method, "--layers", "0-1"]))
+            let tensors = try #require(try folder.report(of: method)["tensors"]?.array)
+            #expect(tensors.contains { $0["sequential_error"]?.double != nil })
+        }
+    }
+
+    @Test func threadsAndKillsLeaveTheBytesAsTheyAre() throws {
+        let start = ContinuousClock.now
+        _ = try run(words("whole", ["--threads", "1"]))
+        let seconds = start.duration(to: .now) / Duration.seconds(1)
+        let expected = try folder.content(of: "whole")
+        _ = try run(words("threads", ["--threads", "3"]))
+        #expect(try folder.content(of: "threads") == expected)
+        for step in 0..<3 {
+            let output = "killed\(step)"
+            let process = try ProgramRun.start(words(output, ["--threads", "1"]))
+            Thread.sleep(forTimeInterval: (Double(step) + 1.5) / 5 * seconds)
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            if !FileManager.default.fileExists(atPath: folder.at(output)) {
+                _ = try run(words(output, ["--threads", "1", "--resume"]))
+            }
+            #expect(try folder.content(of: output) == expected)
+        }
+    }
+
+    @Test func whatCannotBeDoneInSequenceIsRefused() throws {
+        let cases: [([String], Int32, String)] = [
+            (["compress", Self.model, "-o", folder.at("x"), "--keep", "0.5", "--sequential"], 2, "needs --text"),
+            (words("x", ["--objective", "weights"]), 2, "does not go with --text"),
+            (words("x", ["--include", "lm_head"]), 2, "lm_head is in no layer"),
+            (words("x", ["--context", "1000"]), 2, "the model allows 256"),
+        ]
+        for (words, code, message) in cases {
+            let run = try ProgramRun.of(words)
+            #expect(run.code == code, "\(words): \(run.errors)")
+            #expect(run.errors.contains(message), "\(words): \(run.errors)")
+        }
+    }
+}
