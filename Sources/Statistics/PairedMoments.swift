@@ -35,7 +35,7 @@ public final class PairedMoments {
     ///
     /// - Throws: `LinearAlgebraError` where the sums are not finite.
     public func correction() throws(LinearAlgebraError) -> SequentialCorrection {
-        let metric = try compressed.metric()
+        let metric = try compressed.metric(leastRidge: SequentialCorrection.leastRidge)
         return SequentialCorrection(metric: metric, dense: dense.moment, cross: cross)
     }
 }
@@ -49,6 +49,11 @@ public final class PairedMoments {
 /// - Cost: n³ for the first target, 2 m n² for every layer of m outputs.
 /// - Source: AA-SVD (arXiv 2604.02119) for SVD; the general form in METHODS §2.3.
 public final class SequentialCorrection {
+    /// What is added to the diagonal of Ĝ at least, in units of its mean. Compressed layers leave directions empty but
+    /// for rounding; without it the target would undo that loss from noise, with numbers that no storage type can hold.
+    /// Directions of a hundredth of the usual size are corrected by half.
+    static let leastRidge = 1e-4
+
     /// Ĝ with its factor.
     public let metric: GramMetric
     /// X Xᵀ (n × n)
@@ -111,8 +116,13 @@ public final class SequentialCorrection {
 
 extension InputMoments {
     /// Σ x xᵀ as a metric; one of few tokens is drawn towards the identity, see `Shrinkage`.
-    public func metric() throws(LinearAlgebraError) -> GramMetric {
+    ///
+    /// - Parameter leastRidge: what is added to the diagonal at least, in units of the mean of the diagonal.
+    public func metric(leastRidge: Double = 0) throws(LinearAlgebraError) -> GramMetric {
+        let moment = moment
         let isEnough = tokens >= Shrinkage.enoughTokensPerFeature * features
-        return try GramMetric(moment: moment, ridge: isEnough ? 0 : Shrinkage(of: self).ridge)
+        let mean = (0..<features).reduce(0) { $0 + moment[$1, $1] } / Double(max(features, 1))
+        return try GramMetric(
+            moment: moment, ridge: max(isEnough ? 0 : Shrinkage(of: self).ridge, leastRidge * mean))
     }
 }

@@ -112,7 +112,7 @@ struct SequentialCompression {
         _ results: [ModuleResult], of group: PlannedGroup, _ finished: FinishedGroups,
         into operators: inout [String: any LinearOperator]
     ) throws {
-        for result in results where !result.tensors.isEmpty {
+        for result in results {
             guard let entry = result.entry else { continue }
             let source = OperatorSource(module: result.name, entry: entry) { (name) throws(OperatorError) in
                 do {
