@@ -33,7 +33,7 @@ struct SequentialCommandTests {
             "calibrate", Self.model, "--text", Self.model + "/calibration.txt", "--samples", "16", "-o", stats, "-q",
         ])
         _ = try run(["compress", Self.model, "-o", folder.at("apart"), "--keep", "0.5", "--stats", stats, "-q"])
-        _ = try run(words("sequence", ["--stats", stats]))
+        _ = try run(words("sequence", ["--stats", stats, "--allocation", "uniform"]))
         #expect(try loss("sequence") < loss("apart"))
         _ = try run(["verify", folder.at("sequence"), "--against", Self.model, "-q"])
 
@@ -86,7 +86,7 @@ struct SequentialCommandTests {
     @Test func whatCannotBeDoneInSequenceIsRefused() throws {
         let cases: [([String], Int32, String)] = [
             (["compress", Self.model, "-o", folder.at("x"), "--keep", "0.5", "--sequential"], 2, "needs --text"),
-            (words("x", ["--objective", "weights"]), 2, "does not go with --text"),
+            (words("x", ["--objective", "weights", "--sequential"]), 2, "does not go with --sequential"),
             (words("x", ["--include", "lm_head"]), 2, "lm_head is in no layer"),
             (words("x", ["--context", "1000"]), 2, "the model allows 256"),
         ]
