@@ -105,6 +105,40 @@ def check_ranks(ledger, tensors, module, entry):
         cores = [tensors[f"{name}.tt.{k}"].shape for k in range(len(entry["out_modes"]))]
         ledger.same(f"{name} out_modes", [core[1] for core in cores], entry["out_modes"])
         ledger.same(f"{name} in_modes", [core[2] for core in cores], entry["in_modes"])
+    elif schema == "TuckerLinear":
+        check_tucker_ranks(ledger, tensors, module, entry)
+
+
+def check_tucker_ranks(ledger, tensors, module, entry):
+    """The core has the ranks of the entry on its axes (heads are one more), every factor the rank of its axis."""
+    stack = f"lowrank.tucker.{entry['group']}" if "group" in entry else f"{module}.tucker"
+    core = tensors[f"{stack}.core"].shape
+    axes = [axis for axis in range(len(core)) if not ("heads" in entry and axis == 1)]
+    ledger.same(f"{module} core", [core[axis] for axis in axes], entry["ranks"])
+    if "heads" in entry:
+        ledger.same(f"{module} heads", core[1], entry["heads"])
+    for axis, rank in zip(axes, entry["ranks"]):
+        if axis in entry.get("whole", []):
+            continue
+        factor = f"{stack}.factor.{axis}" if "group" in entry else f"{stack}.{('out', 'in')[axis]}"
+        is_wide = factor == f"{module}.tucker.in" and not entry.get("pivot")
+        ledger.same(f"{module} factor {axis}", tensors[factor].shape[0 if is_wide else 1], rank)
+        if entry.get("pivot"):
+            ledger.same(f"{module} pivots {axis}", tensors[f"{factor}.pivot.index"].shape, [rank])
+
+
+def tucker_macs(shape, entry):
+    """Multiply-adds of factor, core and factor, from the shape of the weight and the entry alone."""
+    heads, whole, ranks = entry.get("heads", 1), entry.get("whole", []), entry["ranks"]
+    if "heads" in entry:
+        width, height = shape if entry["axis"] == "inputs" else shape[::-1]
+        (wide, tall), (wide_axis, tall_axis) = ranks[:2], (0, 2)
+    else:
+        height, width = shape
+        tall, wide = ranks[-2:]
+        wide_axis, tall_axis = (2, 1) if "group" in entry else (1, 0)
+    return ((0 if wide_axis in whole else width * wide) + heads * tall * wide
+            + (0 if tall_axis in whole else height * tall))
 
 
 def check_modules(ledger, tensors, modules, report):
@@ -121,6 +155,8 @@ def check_modules(ledger, tensors, modules, report):
             ledger.same(f"{module} schema", entry["schema"], reported[module]["schema"])
             ledger.same(f"{module} parameters", parameters, reported[module]["parameters"])
             ledger.same(f"{module} bytes", size, reported[module]["bytes"])
+        if entry["schema"] == "TuckerLinear" and module in reported:
+            ledger.same(f"{module} macs", tucker_macs(reported[module]["shape"], entry), reported[module]["macs"])
 
 
 def check_totals(ledger, tensors, index, totals):
