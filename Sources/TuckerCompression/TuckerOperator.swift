@@ -14,11 +14,13 @@ import Safetensors
 ///   the first member), `slice` (the member), `whole` (axes without a factor); for attention `heads` and `axis`, the side
 ///   of the weight that is divided into heads; `pivot` where factors are stored by pivots, which are put back in their
 ///   rows when the operator is made.
-public struct TuckerOperator: LinearOperator {
+public struct TuckerOperator: SharedInputOperator {
     public static let schema = "TuckerLinear"
 
     public let tensors: [OperatorTensor]
     public let entry: JSONObject
+    /// The group, for members that stand as they are stored and have a factor of their inputs.
+    public let sharedInputKey: String?
     let map: TuckerMap
 
     /// - Parameter parts: the tensors of `storage`, in its order.
@@ -28,6 +30,8 @@ public struct TuckerOperator: LinearOperator {
             OperatorTensor($0.name, $1, scope: storage.scope, isIndex: $0.isIndex)
         }
         map = try TuckerMap(member: member, of: storage, parts: parts)
+        let shares = storage.layout.members > 1 && !map.isTransposed && map.columnFactor != nil
+        sharedInputKey = shares ? storage.group : nil
     }
 
     public init(reading source: OperatorSource) throws(OperatorError) {
@@ -44,6 +48,18 @@ public struct TuckerOperator: LinearOperator {
     }
 
     public func reconstruct() -> Matrix { map.reconstruct() }
+
+    public var sharedFeatures: Int { map.core.columns }
+
+    public func multiplyShared(_ x: MatrixView<Float>, into bond: MutableMatrixView<Float>) {
+        precondition(sharedInputKey != nil, "there is no first step to share")
+        if let factor = map.columnFactor { multiply(MatrixOperand(x), factor, into: bond) }
+    }
+
+    public func apply(bond: MatrixView<Float>, into y: MutableMatrixView<Float>) {
+        precondition(sharedInputKey != nil, "there is no first step to share")
+        map.apply(bond: bond, into: y)
+    }
 }
 
 /// The multiplication of a member: S' = (I ⊗ U₂) C U₃ᵀ (height × width), or its transpose.
@@ -95,8 +111,8 @@ struct TuckerMap: Sendable {
         }
     }
 
-    /// x U₃ (tokens × r₃): the same for all members that read x.
-    func columnBond(_ x: MatrixView<Float>) -> MatrixView<Float> {
+    /// x U₃ (tokens × r₃).
+    private func columnBond(_ x: MatrixView<Float>) -> MatrixView<Float> {
         guard let columnFactor else { return x }
         return multiplied(x, columnFactor)
     }

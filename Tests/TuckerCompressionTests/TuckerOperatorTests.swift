@@ -88,6 +88,27 @@ import Testing
         #expect(found[0].tensors.allSatisfy { $0.scope == .checkpoint })
     }
 
+    @Test(arguments: Form.allCases)
+    func aSharedFirstStepGivesWhatApplyGives(form: Form) throws {
+        let found = try TuckerOracle.operators(form.tasks(.bfloat16), .options, form.values)
+        let sharing = found.filter { $0.sharedInputKey != nil }
+        let expected = switch form {
+        case .matrix, .wholeColumns, .grouped, .groupedOutput: 0
+        default: 3
+        }
+        #expect(sharing.count == expected && Set(sharing.map(\.sharedInputKey)).count <= 1)
+        for compressed in sharing {
+            let x = TuckerOracle.random(7, compressed.inFeatures, seed: 3)
+            var bond = Matrix(rows: 7, columns: compressed.sharedFeatures)
+            // The step of any member serves all.
+            sharing[0].multiplyShared(x.view, into: bond.mutableView())
+            var y = Matrix(rows: 7, columns: compressed.outFeatures), direct = y
+            compressed.apply(bond: bond.view, into: y.mutableView())
+            compressed.apply(x.view, into: direct.mutableView())
+            #expect(y == direct)
+        }
+    }
+
     /// One thing wrong at a time.
     @Test(arguments: [
         ("ranks", JSON([3, 7])), ("ranks", JSON([3, 7, 6])), ("ranks", JSON([4, 7, 5])), ("ranks", JSON("3")),

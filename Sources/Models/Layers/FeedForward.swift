@@ -1,3 +1,4 @@
+import CompressionCore
 import MatrixCore
 
 /// The MLP of a layer or of an expert.
@@ -22,14 +23,40 @@ struct FeedForward: Sendable {
     func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>, _ state: SequenceState) {
         for first in stride(from: 0, to: x.rows, by: Self.rowsAtOnce) {
             let rows = first..<min(first + Self.rowsAtOnce, x.rows)
-            exit.apply(middle(x.rows(rows), state), into: y.rows(rows), state)
+            let inner = middle(rows.count, state) { _, layer, result in layer.apply(x.rows(rows), into: result, state) }
+            exit.apply(inner, into: y.rows(rows), state)
         }
     }
 
-    private func middle(_ x: MatrixView<Float>, _ state: SequenceState) -> MatrixView<Float> {
+    /// The layers that read x, in the order of the bonds.
+    var entranceLayers: [Linear] {
+        switch entrance {
+        case .gated(let gate, let up): [gate, up]
+        case .gatedTogether(let layer), .plain(let layer): [layer]
+        }
+    }
+
+    /// y ← mlp(x) from what the shared first steps of the entrance layers have made of x.
+    func apply(bonds: [MatrixView<Float>], into y: MutableMatrixView<Float>, _ state: SequenceState) {
+        for first in stride(from: 0, to: y.rows, by: Self.rowsAtOnce) {
+            let rows = first..<min(first + Self.rowsAtOnce, y.rows)
+            let inner = middle(rows.count, state) { index, layer, result in
+                guard let shared = layer.weight as? any SharedInputOperator else {
+                    preconditionFailure("\(layer.name) has no first step to share")
+                }
+                layer.apply(bond: bonds[index].rows(rows), of: shared, into: result)
+            }
+            exit.apply(inner, into: y.rows(rows), state)
+        }
+    }
+
+    /// - Parameter product: writes what an entrance layer, also given by its number, makes of the rows.
+    private func middle(
+        _ rows: Int, _ state: SequenceState, _ product: (Int, Linear, MutableMatrixView<Float>) -> Void
+    ) -> MatrixView<Float> {
         func wide(_ slot: Workspace.Slot, _ layer: Linear) -> MutableMatrixView<Float> {
-            let result = state.workspace.matrix(slot, rows: x.rows, columns: layer.outFeatures)
-            layer.apply(x, into: result, state)
+            let result = state.workspace.matrix(slot, rows: rows, columns: layer.outFeatures)
+            product(slot == .up ? 1 : 0, layer, result)
             return result
         }
         switch entrance {

@@ -16,6 +16,16 @@ public struct Linear: Sendable {
     func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>, _ state: SequenceState) {
         state.observer?.willApply(name, to: x)
         weight.apply(x, into: y)
+        addBias(to: y)
+    }
+
+    /// The same from what a first step that is shared has made of x; no observer is told.
+    func apply(bond: MatrixView<Float>, of shared: any SharedInputOperator, into y: MutableMatrixView<Float>) {
+        shared.apply(bond: bond, into: y)
+        addBias(to: y)
+    }
+
+    private func addBias(to y: MutableMatrixView<Float>) {
         guard let bias else { return }
         forEachRowBlock(y.rows, columns: y.columns) { rows in
             for row in rows {

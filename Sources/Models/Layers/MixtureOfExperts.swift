@@ -1,3 +1,4 @@
+import CompressionCore
 import Kernels
 import MatrixCore
 
@@ -11,6 +12,26 @@ struct MixtureOfExperts: Sendable {
     let router: Linear
     let experts: [FeedForward]
     let routing: ModelDescription.ExpertRouting
+    /// First steps that all experts share; a token then takes them once however many experts it has.
+    private let shared: [any SharedInputOperator]
+
+    init(router: Linear, experts: [FeedForward], routing: ModelDescription.ExpertRouting) {
+        self.router = router
+        self.experts = experts
+        self.routing = routing
+        shared = routing.active > 1 ? Self.shared(by: experts) : []
+    }
+
+    /// The operators of the first expert where every expert has the same first steps as these; none otherwise.
+    private static func shared(by experts: [FeedForward]) -> [any SharedInputOperator] {
+        func keys(_ expert: FeedForward) -> [String?] {
+            expert.entranceLayers.map { ($0.weight as? any SharedInputOperator)?.sharedInputKey }
+        }
+        guard let first = experts.first else { return [] }
+        let wanted = keys(first)
+        guard !wanted.contains(nil), experts.allSatisfy({ keys($0) == wanted }) else { return [] }
+        return first.entranceLayers.compactMap { $0.weight as? any SharedInputOperator }
+    }
 
     /// y ← Σ share · expert(x) over each token's experts, experts in ascending order; x and y (tokens × hidden)
     func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>, _ state: SequenceState) {
@@ -18,24 +39,50 @@ struct MixtureOfExperts: Sendable {
         router.apply(x, into: scores, state)
         let softmax = Softmax()
         let choices = (0..<x.rows).map { choose(scores.base + $0 * scores.rowStride, softmax) }
+        let bonds = bonds(x, state)
         for row in 0..<y.rows { (y.base + row * y.rowStride).update(repeating: 0, count: y.columns) }
         for (expert, network) in experts.enumerated() {
             let users = choices.enumerated().compactMap { row, chosen in
                 chosen.first { $0.expert == expert }.map { (row: row, share: $0.share) }
             }
             if users.isEmpty { continue }
-            let input = state.workspace.matrix(.gathered, rows: users.count, columns: x.columns)
-            for (place, user) in users.enumerated() {
-                (input.base + place * input.rowStride).update(from: x.base + user.row * x.rowStride, count: x.columns)
-            }
+            let rows = users.map(\.row)
             let result = state.workspace.matrix(.expertOutput, rows: users.count, columns: y.columns)
-            network.apply(input.readable, into: result, state)
+            if bonds.isEmpty {
+                let input = state.workspace.matrix(.gathered, rows: users.count, columns: x.columns)
+                network.apply(Self.gathered(rows, of: x, into: input), into: result, state)
+            } else {
+                let inputs = bonds.map { bond in
+                    var input = Matrix(uninitializedRows: rows.count, columns: bond.columns)
+                    return Self.gathered(rows, of: bond, into: input.mutableView())
+                }
+                network.apply(bonds: inputs, into: result, state)
+            }
             for (place, user) in users.enumerated() {
                 VectorMath.combine(
                     y.base + user.row * y.rowStride, UnsafePointer(result.base + place * result.rowStride), y.columns
                 ) { $0 + $1 * user.share }
             }
         }
+    }
+
+    /// What the shared first steps make of all tokens; none where there are none, or an observer wants to see the inputs.
+    private func bonds(_ x: MatrixView<Float>, _ state: SequenceState) -> [MatrixView<Float>] {
+        if state.observer != nil { return [] }
+        return shared.map { step in
+            var bond = Matrix(uninitializedRows: x.rows, columns: step.sharedFeatures)
+            step.multiplyShared(x, into: bond.mutableView())
+            return bond.view
+        }
+    }
+
+    private static func gathered(
+        _ rows: [Int], of x: MatrixView<Float>, into target: MutableMatrixView<Float>
+    ) -> MatrixView<Float> {
+        for (place, row) in rows.enumerated() {
+            (target.base + place * target.rowStride).update(from: x.base + row * x.rowStride, count: x.columns)
+        }
+        return target.readable
     }
 
     /// The experts of a token with their shares, the largest first; equal shares go to the lower number.
