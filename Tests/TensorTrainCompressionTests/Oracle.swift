@@ -15,7 +15,8 @@ enum Oracle {
 
     /// The digits of an index, most significant first.
     static func digits(_ index: Int, _ modes: [Int]) -> [Int] {
-        var rest = index, digits: [Int] = []
+        var rest = index
+        var digits: [Int] = []
         for mode in modes.reversed() {
             digits.insert(rest % mode, at: 0)
             rest /= mode
@@ -25,7 +26,8 @@ enum Oracle {
 
     /// Position of element (i, j) in the tensor (i₁ j₁ … i_d j_d).
     static func position(_ i: Int, _ j: Int, _ modes: TrainModes) -> Int {
-        let rows = digits(i, modes.outputs), columns = digits(j, modes.inputs)
+        let rows = digits(i, modes.outputs)
+        let columns = digits(j, modes.inputs)
         return (0..<modes.order).reduce(0) { position, core in
             (position * modes.outputs[core] + rows[core]) * modes.inputs[core] + columns[core]
         }
@@ -33,12 +35,15 @@ enum Oracle {
 
     /// W'[i, j] as the product of small matrices that defines a train.
     static func element(_ train: TensorTrain, _ i: Int, _ j: Int) -> Double {
-        let rows = digits(i, train.modes.outputs), columns = digits(j, train.modes.inputs)
+        let rows = digits(i, train.modes.outputs)
+        let columns = digits(j, train.modes.inputs)
         var row = [1.0]
         for (core, numbers) in train.cores.enumerated() {
             let (m, n) = (train.modes.outputs[core], train.modes.inputs[core])
             row = (0..<numbers.columns).map { right in
-                row.indices.reduce(0) { $0 + row[$1] * Double(numbers[($1 * m + rows[core]) * n + columns[core], right]) }
+                row.indices.reduce(0) {
+                    $0 + row[$1] * Double(numbers[($1 * m + rows[core]) * n + columns[core], right])
+                }
             }
         }
         return row[0]
@@ -58,7 +63,8 @@ enum Oracle {
     }
 
     static func relativeDifference(_ left: Matrix, _ right: Matrix) -> Double {
-        var error = 0.0, norm = 0.0
+        var error = 0.0
+        var norm = 0.0
         for i in 0..<left.rows {
             for j in 0..<left.columns {
                 let difference = Double(left[i, j]) - Double(right[i, j])

@@ -29,7 +29,8 @@ import Testing
     }
 
     static let forms: [[String: String]] = [
-        [:], ["tt-order": "3"], ["tt-layout": "split"], ["tt-modes": "out=8x6,in=6x6"], ["tt-order": "1", "tt-layout": "split"],
+        [:], ["tt-order": "3"], ["tt-layout": "split"], ["tt-modes": "out=8x6,in=6x6"],
+        ["tt-order": "1", "tt-layout": "split"],
         ["tt-modes": "out=6x8,in=36;out=3x3,in=3x3", "tt-layout": "split"],
     ]
 
@@ -92,11 +93,13 @@ import Testing
         let cases: [([String: String], Budget, String)] = [
             (["tt-order": "10"], .keep(0.5), "too high"), (["tt-order": "x"], .keep(0.5), "whole number"),
             (["tt-order": "1000"], .keep(0.5), "above 40"), (["tt-modes": "out=8x8,in=6x6"], .keep(0.5), "64×36"),
-            (["tt-modes": "8x6"], .keep(0.5), "out=8x8x16"), (["tt-modes": "out=8x6,in=36"], .keep(0.5), "as many of both"),
+            (["tt-modes": "8x6"], .keep(0.5), "out=8x8x16"),
+            (["tt-modes": "out=8x6,in=36"], .keep(0.5), "as many of both"),
             (["tt-modes": "out=8x6,in=6x6", "tt-order": "2"], .keep(0.5), "one of the two"),
             (["tt-ranks": "43"], .options, "limit to 36"), (["tt-ranks": "3,3"], .options, "1 bonds"),
             (["tt-ranks": "3"], .keep(0.5), "size itself"), ([:], .options, "none is given"),
-            (["tt-layout": "loop"], .keep(0.5), "interleaved, split"), (["tt-modes": "out=0x6,in=6x6"], .keep(0.5), "not like"),
+            (["tt-layout": "loop"], .keep(0.5), "interleaved, split"),
+            (["tt-modes": "out=0x6,in=6x6"], .keep(0.5), "not like"),
         ]
         for (values, budget, words) in cases {
             let found = refusal(values, budget)?.description ?? "accepted"

@@ -7,11 +7,13 @@ import Testing
 
 @Suite struct TensorTrainOperatorTests {
     static let trains: [(TrainModes, [Int])] = [
-        (TrainModes(outputs: [6, 4], inputs: [4, 9]), [5]), (TrainModes(outputs: [5, 3, 7], inputs: [3, 2, 11]), [4, 9]),
+        (TrainModes(outputs: [6, 4], inputs: [4, 9]), [5]),
+        (TrainModes(outputs: [5, 3, 7], inputs: [3, 2, 11]), [4, 9]),
         (TrainModes(splitOutputs: [7, 5], inputs: [3, 11]), [3, 6, 5]),
         (TrainModes(outputs: [2, 3, 2, 2], inputs: [2, 3, 1, 2]), [3, 4, 2]),
         (TrainModes(outputs: [31, 1], inputs: [1, 29]), [8]), (TrainModes(outputs: [17], inputs: [19]), []),
-        (TrainModes(outputs: [1, 13], inputs: [11, 1]), [1]), (TrainModes(outputs: [3, 2, 2, 2, 2], inputs: [2, 2, 2, 2, 3]), [2, 4, 4, 2]),
+        (TrainModes(outputs: [1, 13], inputs: [11, 1]), [1]),
+        (TrainModes(outputs: [3, 2, 2, 2, 2], inputs: [2, 2, 2, 2, 3]), [2, 4, 4, 2]),
     ]
 
     private func tokens(_ count: Int, _ features: Int) -> Matrix {
@@ -35,9 +37,11 @@ import Testing
     func everySweepGivesTheSameProduct(train: (TrainModes, [Int])) {
         let (modes, ranks) = train
         let source = Oracle.train(modes, ranks: ranks)
-        let x = tokens(5, modes.inFeatures), expected = Oracle.product(x, source.reconstruct())
+        let x = tokens(5, modes.inFeatures)
+        let expected = Oracle.product(x, source.reconstruct())
         for cuts in 0..<(1 << (modes.order - 1)) {
-            var blocks: [Range<Int>] = [], start = 0
+            var blocks: [Range<Int>] = []
+            var start = 0
             for core in 0..<modes.order where core == modes.order - 1 || cuts >> core & 1 == 1 {
                 blocks.append(start..<(core + 1))
                 start = core + 1
@@ -53,16 +57,20 @@ import Testing
 
     /// Tokens that lie in a larger buffer.
     @Test func stridedTokensAreRead() {
-        let modes = TrainModes(outputs: [6, 4], inputs: [4, 9]), train = Oracle.train(modes, ranks: [2])
-        let wide = tokens(3, 40), x = Matrix(wide.view.columns(2..<38))
+        let modes = TrainModes(outputs: [6, 4], inputs: [4, 9])
+        let train = Oracle.train(modes, ranks: [2])
+        let wide = tokens(3, 40)
+        let x = Matrix(wide.view.columns(2..<38))
         var y = Matrix(rows: 3, columns: 30)
-        TensorTrainOperator(train, storedAs: .float32).apply(wide.view.columns(2..<38), into: y.mutableView().columns(1..<25))
-        #expect(Oracle.relativeDifference(Matrix(y.view.columns(1..<25)), Oracle.product(x, train.reconstruct())) < 1e-5)
+        TensorTrainOperator(train, storedAs: .float32).apply(
+            wide.view.columns(2..<38), into: y.mutableView().columns(1..<25))
+        #expect(
+            Oracle.relativeDifference(Matrix(y.view.columns(1..<25)), Oracle.product(x, train.reconstruct())) < 1e-5)
         #expect((0..<3).allSatisfy { y[$0, 0] == 0 && y[$0, 25] == 0 })
     }
 
     @Test func theCheapestRouteIsCounted() {
-        // A sweep of two cores: r·(n·m₂ + m·n₁) from the last, r·(n·m₁ + m·n₂) from the first; reconstruction m·n·(r + 1).
+        // Two cores: r·(n·m₂ + m·n₁) from the last, r·(n·m₁ + m·n₂) from the first; reconstruction m·n·(r + 1).
         let modes = TrainModes(outputs: [24, 16], inputs: [16, 24])
         let small = TrainRoute.cheapest(modes, ranks: [1, 3, 1], tokens: 1)
         #expect(small.blocks.count == 2 && small.tokenMacs == 3 * (384 * 16 + 384 * 16) && small.onceMacs == 0)
@@ -77,7 +85,9 @@ import Testing
 
     // MARK: - Stored form
 
-    private func source(_ compressed: TensorTrainOperator, change: (inout JSON, inout [String: StoredTensor]) -> Void = { _, _ in })
+    private func source(
+        _ compressed: TensorTrainOperator, change: (inout JSON, inout [String: StoredTensor]) -> Void = { _, _ in }
+    )
         -> OperatorSource
     {
         var entry = JSON.object(compressed.entry)

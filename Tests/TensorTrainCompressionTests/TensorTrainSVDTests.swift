@@ -42,7 +42,8 @@ import Testing
     /// √(d − 1) times the best: the tails of the unfoldings bound the error of any train of these ranks from below.
     @Test(arguments: modes.dropLast())
     func theErrorIsNearTheBestOfItsRanks(modes: TrainModes) throws {
-        let weight = Oracle.weight(24, 36), ranks = modes.ranks(cappedAt: 4)
+        let weight = Oracle.weight(24, 36)
+        let ranks = modes.ranks(cappedAt: 4)
         let (train, _) = try TensorTrainSVD().decompose(MatrixOperand(weight), modes: modes, keeping: .ranks(ranks))
         let tails = try ranks.enumerated().map { bond, rank in
             let spectrum = try SmallSVD(
@@ -60,7 +61,8 @@ import Testing
 
     /// Two cores: W = Σ A ⊗ B, whose best sum is the SVD of the rearranged matrix (Van Loan and Pitsianis).
     @Test func twoCoresAreTheBestKroneckerSum() throws {
-        let modes = TrainModes(outputs: [6, 4], inputs: [4, 9]), weight = Oracle.weight(24, 36)
+        let modes = TrainModes(outputs: [6, 4], inputs: [4, 9])
+        let weight = Oracle.weight(24, 36)
         // Row (i₁ j₁) of the rearrangement is block (i₁, j₁) of W, written out.
         let rearranged = Matrix64(rows: 24, columns: 36) { block, element in
             Double(weight[block / 4 * 4 + element / 9, block % 4 * 9 + element % 9])
@@ -92,10 +94,13 @@ import Testing
         let doubled = TensorTrain(
             modes: modes,
             cores: train.cores.enumerated().map { index, core in
-                let left = index == 0 ? 1 : 2, right = index == modes.order - 1 ? 1 : 2
-                let rank = train.ranks[index], size = modes.sizes[index]
+                let left = index == 0 ? 1 : 2
+                let right = index == modes.order - 1 ? 1 : 2
+                let rank = train.ranks[index]
+                let size = modes.sizes[index]
                 return Matrix(rows: left * rank * size, columns: right * core.columns) { row, column in
-                    let half = row / (rank * size), otherHalf = column / core.columns
+                    let half = row / (rank * size)
+                    let otherHalf = column / core.columns
                     guard index == 0 || index == modes.order - 1 || half == otherHalf else { return 0 }
                     return core[row % (rank * size), column % core.columns] * (index == 0 && modes.order > 1 ? 0.5 : 1)
                 }

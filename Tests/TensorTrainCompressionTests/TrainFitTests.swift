@@ -13,7 +13,9 @@ import Testing
     private func gram(_ size: Int, samples: Int, seed: UInt64 = 5) throws -> GramMetric {
         let noise: Matrix64 = CounterRandom(seed: seed).normalMatrix(rows: size, columns: samples)
         let strong: Matrix64 = CounterRandom(seed: seed + 1).normalMatrix(rows: size, columns: 1)
-        let inputs = Matrix64(rows: size, columns: samples) { noise[$0, $1] * (1 + 3 * abs(strong[$0, 0])) + 2 * strong[$0, 0] }
+        let inputs = Matrix64(rows: size, columns: samples) {
+            noise[$0, $1] * (1 + 3 * abs(strong[$0, 0])) + 2 * strong[$0, 0]
+        }
         var moment = Matrix64(rows: size, columns: size)
         multiplyByTranspose(MatrixOperand(inputs), into: moment.mutableView())
         return try GramMetric(moment: moment)
@@ -21,12 +23,17 @@ import Testing
 
     private func objectives() throws -> [(String, Objective)] {
         let target = MatrixOperand(weight)
-        let rows = (0..<24).map { 1 + Double($0 % 5) }, columns = (0..<36).map { 0.2 + Double($0 % 7) }
+        let rows = (0..<24).map { 1 + Double($0 % 5) }
+        let columns = (0..<36).map { 0.2 + Double($0 % 7) }
         return [
             ("inputs", Objective(target: target, inputs: .gram(try gram(36, samples: 100)))),
             ("few samples", Objective(target: target, inputs: .gram(try gram(36, samples: 20)))),
             ("outputs", Objective(target: target, outputs: .gram(try gram(24, samples: 50)))),
-            ("both", Objective(target: target, inputs: .gram(try gram(36, samples: 60)), outputs: .gram(try gram(24, samples: 60)))),
+            (
+                "both",
+                Objective(
+                    target: target, inputs: .gram(try gram(36, samples: 60)), outputs: .gram(try gram(24, samples: 60)))
+            ),
             ("diagonal inputs", Objective(target: target, inputs: .diagonal(columns))),
             ("diagonal both", Objective(target: target, inputs: .diagonal(columns), outputs: .diagonal(rows))),
             ("mixed", Objective(target: target, inputs: .gram(try gram(36, samples: 60)), outputs: .diagonal(rows))),
@@ -36,7 +43,8 @@ import Testing
     private func error(_ train: TensorTrain, _ objective: Objective) -> Double {
         let found = train.reconstruct()
         let difference = Matrix64(rows: 24, columns: 36) { Double(weight[$0, $1]) - Double(found[$0, $1]) }
-        return (objective.squaredNorm(of: MatrixOperand(difference)) / objective.squaredNorm(of: objective.target)).squareRoot()
+        return (objective.squaredNorm(of: MatrixOperand(difference)) / objective.squaredNorm(of: objective.target))
+            .squareRoot()
     }
 
     static let modes = [
@@ -58,12 +66,18 @@ import Testing
             #expect(result.relativeError <= result.firstError && result.passes > 0, "\(name)")
             #expect(abs(found - result.relativeError) < 1e-4, "\(name): \(found), \(result.relativeError)")
             for (index, core) in result.train.cores.enumerated() {
-                let step: Matrix = CounterRandom(seed: 77, stream: UInt64(index)).normalMatrix(rows: core.rows, columns: core.columns)
-                let size = Float(0.01 * (sumOfSquares(MatrixOperand(core)) / sumOfSquares(MatrixOperand(step))).squareRoot())
+                let step: Matrix = CounterRandom(seed: 77, stream: UInt64(index)).normalMatrix(
+                    rows: core.rows, columns: core.columns)
+                let size = Float(
+                    0.01 * (sumOfSquares(MatrixOperand(core)) / sumOfSquares(MatrixOperand(step))).squareRoot())
                 for sign in [Float(1), -1] {
                     var cores = result.train.cores
-                    cores[index] = Matrix(rows: core.rows, columns: core.columns) { core[$0, $1] + sign * size * step[$0, $1] }
-                    #expect(error(TensorTrain(modes: modes, cores: cores), objective) > 0.999 * found, "\(name) core \(index)")
+                    cores[index] = Matrix(rows: core.rows, columns: core.columns) {
+                        core[$0, $1] + sign * size * step[$0, $1]
+                    }
+                    #expect(
+                        error(TensorTrain(modes: modes, cores: cores), objective) > 0.999 * found,
+                        "\(name) core \(index)")
                 }
             }
         }
@@ -89,7 +103,8 @@ import Testing
     @Test(arguments: modes)
     func aDirectStepIsTheMinimumOfItsCore(modes: TrainModes) throws {
         let objective = Objective(target: MatrixOperand(weight), inputs: .gram(try gram(36, samples: 100)))
-        let fit = try TrainFit(objective, modes: modes), ranks = modes.ranks(cappedAt: 4)
+        let fit = try TrainFit(objective, modes: modes)
+        let ranks = modes.ranks(cappedAt: 4)
         let start = try TensorTrainSVD().decompose(tensor: fit.target, modes: modes, keeping: .ranks(ranks)).train
         var cores = try start.rightOrthonormal().cores
         for core in 0..<modes.order {
@@ -114,8 +129,10 @@ import Testing
         let member = GroupMember(module: "m", outFeatures: 24, inFeatures: 36, factorType: .float32)
         for (name, objective) in try objectives() {
             let task = CompressionTask(member: member, objective: objective)
-            guard case .compressed(let bounded, _) = try TensorTrainCompressor().compress([task], budget: .error(0.4))[0],
-                case .compressed(_, let evidence) = try TensorTrainCompressor().compress([task], budget: .energy(0.7))[0]
+            guard
+                case .compressed(let bounded, _) = try TensorTrainCompressor().compress([task], budget: .error(0.4))[0],
+                case .compressed(_, let evidence) = try TensorTrainCompressor().compress([task], budget: .energy(0.7))[
+                    0]
             else {
                 Issue.record("kept dense: \(name)")
                 continue
@@ -129,7 +146,8 @@ import Testing
         let zero = Matrix(rows: 24, columns: 36)
         let objective = Objective(target: MatrixOperand(zero), inputs: .gram(try gram(36, samples: 100)))
         let member = GroupMember(module: "m", outFeatures: 24, inFeatures: 36, factorType: .float32)
-        let outcome = try TensorTrainCompressor().compress([CompressionTask(member: member, objective: objective)], budget: .rank(2))
+        let outcome = try TensorTrainCompressor().compress(
+            [CompressionTask(member: member, objective: objective)], budget: .rank(2))
         guard case .compressed(let compressed, _) = outcome[0] else {
             Issue.record("kept dense")
             return

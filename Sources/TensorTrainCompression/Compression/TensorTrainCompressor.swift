@@ -11,12 +11,17 @@ import Safetensors
 ///
 /// What a budget gives a matrix (m × n):
 /// - `keep ρ`: the ranks that the shape gives for ⌊ρ·m·n⌋ numbers (`TrainModes.ranks(within:)`). They do not depend on
-///   the weights, so that a plan states the exact bytes. For two cores, the default, there is a single bond and hence no
-///   better choice; for more, `BondSpectra.ranks(within:)` finds the ranks that the spectra recommend, for use as `tt-ranks`.
+///   the weights, so that a plan states the exact bytes. For two cores, the default, there is a single bond and hence
+///   no better choice; for more, `BondSpectra.ranks(within:)` finds the ranks that the spectra recommend, for use as
+///   `tt-ranks`.
 /// - `rank R`: R on every bond, or the whole bond where it is narrower.
 /// - `options`: the ranks of `tt-ranks`.
-/// - `energy F`, `error F`: the smallest train by the spectra of the bonds (`BondSpectra`); an error bound holds for the
-///   numbers as written.
+/// - `energy F`, `error F`: the smallest train by the spectra of the bonds (`BondSpectra`); an error bound holds for
+///   the numbers as written.
+///
+/// Pivot storage leaves out the numbers that bonds make redundant (`PivotTrain`), so a size gives higher ranks.
+/// Rounding to types below Float can cost more than that gains; where the error as written would be higher, the plain
+/// cores are taken.
 public struct TensorTrainCompressor: Compressor {
     public static let method = "tt"
     public static var optionNames: [String] { TensorTrainOptions.names }
@@ -32,21 +37,23 @@ public struct TensorTrainCompressor: Compressor {
     public var route: TruncatedSVD.Route
     /// Ranks are multiples of this where the budget and the bond allow one.
     public var rankMultiple: Int
+    public var storage: MethodSettings.Storage
 
     public init(
-        options: TensorTrainOptions = TensorTrainOptions(), route: TruncatedSVD.Route = .automatic, rankMultiple: Int = 1
+        options: TensorTrainOptions = TensorTrainOptions(), route: TruncatedSVD.Route = .automatic,
+        rankMultiple: Int = 1,
+        storage: MethodSettings.Storage = .factors
     ) {
         self.options = options
+        self.storage = storage
         self.route = route
         self.rankMultiple = rankMultiple
     }
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
-        if settings.storage == .pivot {
-            throw .badOption(name: "storage", reason: "tt stores its cores whole; only svd leaves out redundant numbers")
-        }
         self.init(
-            options: try TensorTrainOptions(settings), route: settings.route, rankMultiple: settings.rankMultiple)
+            options: try TensorTrainOptions(settings), route: settings.route, rankMultiple: settings.rankMultiple,
+            storage: settings.storage)
     }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
@@ -56,11 +63,13 @@ public struct TensorTrainCompressor: Compressor {
                 sizes.append(PlannedSize(dense: member, because: Self.tooSmall(member)))
                 continue
             }
-            guard let ranks = try ranks(of: member, modes, budget: budget) else { return nil }
-            sizes.append(
-                Self.saves(modes, ranks)
-                    ? Self.planned(member, modes, ranks)
-                    : PlannedSize(dense: member, because: Self.reason(member, modes, ranks)))
+            guard let ranks = try ranks(of: member, modes, storage, budget: budget) else { return nil }
+            guard saves(modes, ranks) else {
+                sizes.append(PlannedSize(dense: member, because: reason(member, modes, ranks)))
+                continue
+            }
+            let plain = try alternative(of: member, modes, budget: budget)
+            sizes.append(planned(member, modes, ranks, plain: plain))
         }
         return sizes
     }
@@ -72,14 +81,21 @@ public struct TensorTrainCompressor: Compressor {
     private func compress(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
         let member = task.member
         guard let modes = try options.modes(of: member) else { return .dense(Self.tooSmall(member)) }
-        if let ranks = try ranks(of: member, modes, budget: budget) {
-            guard Self.saves(modes, ranks) else { return .dense(Self.reason(member, modes, ranks)) }
-            return try result(task, TrainProblem(task.objective, modes: modes, route: route), ranks)
-        }
+        let ranks = try ranks(of: member, modes, storage, budget: budget)
+        if let ranks, !saves(modes, ranks) { return .dense(reason(member, modes, ranks)) }
         let problem = try TrainProblem(task.objective, modes: modes, route: route)
+        if let ranks {
+            return try result(task, problem, ranks, plain: alternative(of: member, modes, budget: budget))
+        }
         switch budget {
         case .energy(let share): return try smallest(task, problem, leaving: 1 - share)
-        case .error(let bound): return try smallest(task, problem, bound: bound)
+        case .error(let bound):
+            let outcome = try smallest(task, problem, bound: bound)
+            guard case .dense = outcome, storage == .pivot else { return outcome }
+            // Plain cores round less.
+            var plain = self
+            plain.storage = .factors
+            return try plain.smallest(task, problem, bound: bound)
         case .keep, .rank, .options: preconditionFailure("these budgets give ranks")
         }
     }
@@ -88,7 +104,7 @@ public struct TensorTrainCompressor: Compressor {
 
     /// The ranks that a size gives; nil where the budget is an accuracy.
     private func ranks(
-        of member: GroupMember, _ modes: TrainModes, budget: Budget
+        of member: GroupMember, _ modes: TrainModes, _ storage: MethodSettings.Storage, budget: Budget
     ) throws(CompressionError) -> [Int]? {
         if let ranks = options.ranks, budget == .options {
             if let objection = modes.objection(toRanks: ranks) {
@@ -102,53 +118,121 @@ public struct TensorTrainCompressor: Compressor {
         switch budget {
         case .keep(let fraction):
             let parameters = Int((fraction * Double(member.parameters)).rounded(.down))
-            return modes.ranks(within: parameters, multiple: rankMultiple)
+            return modes.ranks(within: parameters, multiple: rankMultiple) {
+                Self.numbers(modes, $0, storage).numbers
+            }
         case .rank(let rank):
             return modes.ranks(cappedAt: rank >= rankMultiple ? rank / rankMultiple * rankMultiple : rank)
         case .options:
-            throw .impossible(module: member.module, reason: "tt takes its size from --tt-ranks, --keep or --rank; none is given")
+            throw .impossible(
+                module: member.module, reason: "tt takes its size from --tt-ranks, --keep or --rank; none is given")
         case .energy, .error:
             return nil
         }
     }
 
-    private static func saves(_ modes: TrainModes, _ ranks: [Int]) -> Bool {
-        modes.parameters(ranks: ranks) < modes.outFeatures * modes.inFeatures
+    /// Numbers and positions that a train of these ranks stores.
+    private static func numbers(
+        _ modes: TrainModes, _ ranks: [Int], _ storage: MethodSettings.Storage
+    ) -> (numbers: Int, positions: Int) {
+        let whole = modes.parameters(ranks: ranks)
+        guard storage == .pivot else { return (whole, 0) }
+        let saving = PivotTrain.saving(modes, ranks: ranks)
+        return (whole - saving.numbers, saving.positions)
     }
 
-    private static func planned(_ member: GroupMember, _ modes: TrainModes, _ ranks: [Int]) -> PlannedSize {
-        let all = [1] + ranks + [1], dtype = TensorDType(member.factorType)
+    /// Whether a train is smaller than the matrix; a position counts as two numbers, its size in the smallest type.
+    private func saves(_ modes: TrainModes, _ ranks: [Int]) -> Bool {
+        let stored = Self.numbers(modes, ranks, storage)
+        return stored.numbers + 2 * stored.positions < modes.outFeatures * modes.inFeatures
+    }
+
+    /// The ranks of the plain cores of the same size that are taken where pivot storage rounds worse; nil where there
+    /// is no such choice: Float rounds neither, and at equal ranks the form that was asked for is the smaller one.
+    private func alternative(
+        of member: GroupMember, _ modes: TrainModes, budget: Budget
+    ) throws(CompressionError) -> [Int]? {
+        guard case .keep = budget, storage == .pivot, member.factorType.bytes < ElementType.float32.bytes,
+            let ranks = try ranks(of: member, modes, .factors, budget: budget),
+            modes.parameters(ranks: ranks) < member.parameters
+        else { return nil }
+        return ranks
+    }
+
+    private func planned(
+        _ member: GroupMember, _ modes: TrainModes, _ ranks: [Int], plain: [Int]?
+    ) -> PlannedSize {
+        let all = [1] + ranks + [1]
         return PlannedSize(
-            schema: TensorTrainOperator.schema, entry: TensorTrainOperator.entry(modes, ranks: all),
-            macs: TensorTrainOperator.macs(modes, ranks: all),
-            tensors: (0..<modes.order).map {
-                PlannedTensor(
-                    TensorTrainOperator.tensorName($0), dtype, [all[$0], modes.outputs[$0], modes.inputs[$0], all[$0 + 1]])
-            })
+            schema: TensorTrainOperator.schema, entry: TensorTrainOperator.entry(modes, ranks: all, storage: storage),
+            macs: TensorTrainOperator.macs(modes, ranks: all), tensors: Self.tensors(member, modes, all, storage),
+            alternative: plain.map { Self.tensors(member, modes, [1] + $0 + [1], .factors) })
     }
 
-    private static func reason(_ member: GroupMember, _ modes: TrainModes, _ ranks: [Int]) -> String {
+    private static func tensors(
+        _ member: GroupMember, _ modes: TrainModes, _ ranks: [Int], _ storage: MethodSettings.Storage
+    ) -> [PlannedTensor] {
+        let dtype = TensorDType(member.factorType)
+        return (0..<modes.order).flatMap { core -> [PlannedTensor] in
+            let name = TensorTrainOperator.tensorName(core)
+            let shape = modes.shape(ofCore: core, ranks: ranks)
+            guard storage == .pivot, PivotTrain.isInterpolated(modes, ranks: ranks, core: core) else {
+                return [PlannedTensor(name, dtype, shape)]
+            }
+            let rows = shape[0] * shape[1] * shape[2] - shape[3]
+            return [
+                PlannedTensor(name, dtype, [rows, shape[3]]),
+                PlannedTensor(TensorTrainOperator.pivotName(core), .i32, [shape[3]], isIndex: true),
+            ]
+        }
+    }
+
+    private func reason(_ member: GroupMember, _ modes: TrainModes, _ ranks: [Int]) -> String {
         let list = ranks.map(String.init).joined(separator: ",")
-        return "cores of ranks \(list) would store \(modes.parameters(ranks: ranks)) numbers, the matrix has \(member.parameters)"
+        let stored = Self.numbers(modes, ranks, storage)
+        let positions = stored.positions > 0 ? " and \(stored.positions) positions" : ""
+        return "cores of ranks \(list) would store \(stored.numbers) numbers\(positions), "
+            + "the matrix has \(member.parameters)"
     }
 
     private static func tooSmall(_ member: GroupMember) -> String {
-        "\(member.outFeatures)×\(member.inFeatures) has no factors to divide over \(TensorTrainOptions.defaultOrder) cores"
+        "\(member.outFeatures)×\(member.inFeatures) has no factors for \(TensorTrainOptions.defaultOrder) cores"
     }
 
     // MARK: - Results
 
-    /// The train of given ranks.
-    private func result(_ task: CompressionTask, _ problem: TrainProblem, _ ranks: [Int]) throws -> CompressionOutcome {
+    /// The train of given ranks; in pivot storage, the plain one of ranks `plain` where that is nearer as written.
+    private func result(
+        _ task: CompressionTask, _ problem: TrainProblem, _ ranks: [Int], plain: [Int]? = nil
+    ) throws -> CompressionOutcome {
+        let first = try form(task, problem, ranks, storage)
+        guard let plain else { return .compressed(first.form, first.evidence) }
+        let second = try form(task, problem, plain, .factors)
+        let isWorse = task.objective.relativeError(of: first.form) > task.objective.relativeError(of: second.form)
+        let chosen = isWorse ? second : first
+        return .compressed(chosen.form, chosen.evidence)
+    }
+
+    private func form(
+        _ task: CompressionTask, _ problem: TrainProblem, _ ranks: [Int], _ storage: MethodSettings.Storage
+    ) throws -> (form: TensorTrainOperator, evidence: CompressionEvidence) {
         let solution = try problem.solve(ranks: ranks)
         let train = solution.train.balanced()
-        let compressed = TensorTrainOperator(train, storedAs: task.member.factorType)
         var evidence = CompressionEvidence(solver: solution.solver)
+        let form: TensorTrainOperator
+        switch storage {
+        case .factors:
+            form = TensorTrainOperator(train, storedAs: task.member.factorType)
+        case .pivot:
+            let pivots = try PivotTrain(train)
+            form = TensorTrainOperator(pivots, storedAs: task.member.factorType)
+            evidence.details["largest_coefficient"] = JSON(pivots.largestCoefficient)
+        }
         evidence.energyKept = 1 - solution.relativeError * solution.relativeError
         evidence.shift = task.objective.shift
-        evidence.roundingError = Self.roundingError(train, storedAs: compressed, target: task.objective.target)
+        evidence.roundingError = Self.roundingError(train, storedAs: form, target: task.objective.target)
         for (name, value) in solution.details { evidence.details[name] = value }
-        return .compressed(compressed, evidence)
+        return (form, evidence)
     }
 
     /// The train that the spectra of the bonds recommend for a share of Σσ² to lose.
@@ -156,25 +240,27 @@ public struct TensorTrainCompressor: Compressor {
         _ task: CompressionTask, _ problem: TrainProblem, leaving share: Double
     ) throws -> CompressionOutcome {
         let ranks = raised(try problem.spectra().ranks(leaving: share * problem.spectra().squaredNorm), problem.modes)
-        guard Self.saves(problem.modes, ranks) else { return .dense(Self.reason(task.member, problem.modes, ranks)) }
+        guard saves(problem.modes, ranks) else { return .dense(reason(task.member, problem.modes, ranks)) }
         return try result(task, problem, ranks)
     }
 
     /// The smallest train found whose numbers as written keep an error bound.
     ///
-    /// The spectra bound the error from above and rounding adds to it, so the share to lose is corrected by the error that
-    /// is measured, towards more where there is room.
+    /// The spectra bound the error from above and rounding adds to it, so the share to lose is corrected by the error
+    /// that is measured, towards more where there is room.
     private func smallest(
         _ task: CompressionTask, _ problem: TrainProblem, bound: Double
     ) throws -> CompressionOutcome {
-        var share = bound * bound, tried: Set<[Int]> = []
+        var share = bound * bound
+        var tried: Set<[Int]> = []
         var best: (outcome: CompressionOutcome, parameters: Int)?
         for _ in 0..<Self.boundAttempts {
-            let ranks = raised(try problem.spectra().ranks(leaving: share * problem.spectra().squaredNorm), problem.modes)
+            let ranks = raised(
+                try problem.spectra().ranks(leaving: share * problem.spectra().squaredNorm), problem.modes)
             let parameters = problem.modes.parameters(ranks: ranks)
             guard tried.insert(ranks).inserted else { break }
-            guard Self.saves(problem.modes, ranks), parameters < best?.parameters ?? .max else {
-                if best == nil { return .dense(Self.reason(task.member, problem.modes, ranks)) }
+            guard saves(problem.modes, ranks), parameters < best?.parameters ?? .max else {
+                if best == nil { return .dense(reason(task.member, problem.modes, ranks)) }
                 break
             }
             let outcome = try result(task, problem, ranks)

@@ -29,12 +29,14 @@ public struct TensorTrainOptions: Sendable {
         ranks = try settings.integers("tt-ranks")
         if let text = settings.values["tt-modes"] {
             if order != nil {
-                throw .badOption(name: "tt-order", reason: "--tt-modes says how many cores there are; give one of the two")
+                throw .badOption(
+                    name: "tt-order", reason: "--tt-modes says how many cores there are; give one of the two")
             }
             forms = try Self.forms(text, layout)
         }
         if let order, order > TrainModes.mostCores {
-            throw .badOption(name: "tt-order", reason: "\(order) is above \(TrainModes.mostCores), more than any shape needs")
+            throw .badOption(
+                name: "tt-order", reason: "\(order) is above \(TrainModes.mostCores), more than any shape needs")
         }
     }
 
@@ -47,8 +49,9 @@ public struct TensorTrainOptions: Sendable {
             guard let form = forms.first(where: { $0.outputs.reduce(1, *) == m && $0.inputs.reduce(1, *) == n }) else {
                 throw .impossible(
                     module: member.module,
-                    reason: "no form of --tt-modes multiplies to its size \(m)×\(n): \(Self.products(forms)); add one behind "
-                        + "\";\", or leave the layer out")
+                    reason:
+                        "no form of --tt-modes multiplies to its size \(m)×\(n): \(Self.products(forms)); add one "
+                        + "behind \";\", or leave the layer out")
             }
             return layout == .split
                 ? TrainModes(splitOutputs: form.outputs, inputs: form.inputs)
@@ -62,7 +65,8 @@ public struct TensorTrainOptions: Sendable {
         if found == nil, order != nil {
             throw .impossible(
                 module: member.module,
-                reason: "--tt-order \(asked) is too high for its size \(m)×\(n), whose factors leave a core without modes")
+                reason:
+                    "--tt-order \(asked) is too high for its size \(m)×\(n), whose factors leave a core without modes")
         }
         if found == nil, layout == .split { return TrainModes(splitOutputs: [m], inputs: [n]) }
         return found
@@ -86,15 +90,17 @@ public struct TensorTrainOptions: Sendable {
             if layout == .interleaved, outputs.count != inputs.count {
                 throw .badOption(
                     name: "tt-modes",
-                    reason: "\(outputs.count) output and \(inputs.count) input modes in \"\(part)\"; an interleaved train has "
-                        + "as many of both, 1 among them where needed")
+                    reason:
+                        "\(outputs.count) output and \(inputs.count) input modes in \"\(part)\"; an interleaved "
+                        + "train has as many of both, 1 among them where needed")
             }
             let cores = layout == .split ? outputs.count + inputs.count : outputs.count
             guard cores <= TrainModes.mostCores,
                 TrainModes(checking: outputs, outputs) != nil, TrainModes(checking: inputs, inputs) != nil
             else {
                 throw .badOption(
-                    name: "tt-modes", reason: "\"\(part)\" has more than \(TrainModes.mostCores) cores, or a side above "
+                    name: "tt-modes",
+                    reason: "\"\(part)\" has more than \(TrainModes.mostCores) cores, or a side above "
                         + "\(TrainModes.mostFeatures)")
             }
             forms.append((outputs, inputs))

@@ -6,9 +6,9 @@ import MatrixCore
 ///
 ///     minimise ‖T − L · (G + D) · R‖²  in the metric, over corrections D [r, m_k, n_k, r']
 ///
-/// with L (s₁…s_(k−1) × r) and R (r' × s_(k+1)…s_d) the contracted neighbours. Its normal equations A D = Lᵀ(G_oEG_i)Rᵀ,
-/// E the error so far, are solved by conjugate gradients without forming A; where the metric is that of the inputs alone
-/// the rows of an output mode do not meet, and a small A is formed and factored (`NormalMatrix`).
+/// with L (s₁…s_(k−1) × r) and R (r' × s_(k+1)…s_d) the contracted neighbours. Its normal equations A D =
+/// Lᵀ(G_oEG_i)Rᵀ, E the error so far, are solved by conjugate gradients without forming A; where the metric is that
+/// of the inputs alone the rows of an output mode do not meet, and a small A is formed and factored (`NormalMatrix`).
 struct CoreStep {
     private let fit: TrainFit
     private let core: Int
@@ -54,7 +54,8 @@ struct CoreStep {
 
     private func conjugateGradients(_ gradient: Matrix) -> Matrix {
         var solution = Matrix(rows: gradient.rows, columns: gradient.columns)
-        var rest = gradient, direction = gradient
+        var rest = gradient
+        var direction = gradient
         var squares = Self.dot(rest, rest)
         let enough = squares * Self.tolerance * Self.tolerance
         for _ in 0..<Self.mostSteps where squares > enough {
@@ -79,7 +80,8 @@ struct CoreStep {
         let tensor = chain.contract(blocks, 0..<blocks.count)
         var result = Matrix(uninitializedRows: fit.target.rows, columns: fit.target.columns)
         let flat = MatrixOperand(
-            base: tensor.numbers.base, type: .float32, rows: result.rows, columns: result.columns, rowStride: result.columns,
+            base: tensor.numbers.base, type: .float32, rows: result.rows, columns: result.columns,
+            rowStride: result.columns,
             owner: tensor.numbers.owner)
         convert(flat, into: MutableMatrixOperand(result.mutableView()))
         return result
@@ -88,7 +90,8 @@ struct CoreStep {
     /// Lᵀ · Y · Rᵀ as a core, the narrower side first.
     private func projected(_ tensor: Matrix) -> Matrix {
         let rankBehind = current.columns
-        let before = left?.size ?? 1, behind = right?.size ?? 1
+        let before = left?.size ?? 1
+        let behind = right?.size ?? 1
         func onLeft(_ tensor: Matrix) -> Matrix {
             guard let left else { return tensor }
             let folded = tensor.reshaped(rows: before, columns: tensor.count / before)
@@ -112,9 +115,11 @@ struct CoreStep {
 
     /// Σ a b, in Double in a fixed order.
     static func dot(_ a: Matrix, _ b: Matrix) -> Double {
-        let left = a.view, right = b.view
+        let left = a.view
+        let right = b.view
         var sums = (0.0, 0.0, 0.0, 0.0)
-        let count = a.count, whole = count / 4 * 4
+        let count = a.count
+        let whole = count / 4 * 4
         for index in stride(from: 0, to: whole, by: 4) {
             sums.0 += Double(left.base[index]) * Double(right.base[index])
             sums.1 += Double(left.base[index + 1]) * Double(right.base[index + 1])
@@ -126,14 +131,18 @@ struct CoreStep {
     }
 
     private static func add(_ source: Matrix, to target: inout Matrix, factor: Double) {
-        let from = source.view, to = target.mutableView(), factor = Float(factor)
+        let from = source.view
+        let to = target.mutableView()
+        let factor = Float(factor)
         for index in 0..<source.count { to.base[index] += factor * from.base[index] }
         withExtendedLifetime(source) {}
     }
 
     /// direction ← factor · direction + rest
     private static func scale(_ direction: inout Matrix, by factor: Double, adding rest: Matrix) {
-        let to = direction.mutableView(), from = rest.view, factor = Float(factor)
+        let to = direction.mutableView()
+        let from = rest.view
+        let factor = Float(factor)
         for index in 0..<rest.count { to.base[index] = factor * to.base[index] + from.base[index] }
         withExtendedLifetime(rest) {}
     }

@@ -11,8 +11,8 @@ import MatrixCore
 /// where G is near the identity, and the cores are changed back one by one. How near decides how fast and how well the
 /// start is, never what the optimum is.
 ///
-/// C_kC_kᵀ is the partial trace of G over the other modes, scaled to mean eigenvalue 1: exact if G is such a product, and
-/// always well defined. A small ridge bounds its condition.
+/// C_kC_kᵀ is the partial trace of G over the other modes, scaled to mean eigenvalue 1: exact if G is such a product,
+/// and always well defined. A small ridge bounds its condition.
 struct KroneckerRoot {
     /// n₁ … n_d.
     let modes: [Int]
@@ -49,7 +49,8 @@ struct KroneckerRoot {
         var roots: [Matrix64] = []
         for mode in modes.indices {
             var trace = Self.partialTrace(diagonal, moment, modes: modes, keeping: mode)
-            let view = trace.mutableView(), mean = (0..<view.rows).reduce(0) { $0 + view[$1, $1] } / Double(view.rows)
+            let view = trace.mutableView()
+            let mean = (0..<view.rows).reduce(0) { $0 + view[$1, $1] } / Double(view.rows)
             for i in 0..<view.rows {
                 for j in 0..<view.columns { view[i, j] = view[i, j] / mean + (i == j ? Self.ridge : 0) }
             }
@@ -62,12 +63,15 @@ struct KroneckerRoot {
     private static func partialTrace(
         _ diagonal: [Double], _ moment: Matrix64?, modes: [Int], keeping mode: Int
     ) -> Matrix64 {
-        let size = modes[mode], inner = modes[(mode + 1)...].reduce(1, *), outer = modes[..<mode].reduce(1, *)
+        let size = modes[mode]
+        let inner = modes[(mode + 1)...].reduce(1, *)
+        let outer = modes[..<mode].reduce(1, *)
         return Matrix64(rows: size, columns: size) { a, b in
             guard a == b || moment != nil else { return 0 }
             var sum = 0.0
             for o in 0..<outer {
-                let row = (o * size + a) * inner, column = (o * size + b) * inner
+                let row = (o * size + a) * inner
+                let column = (o * size + b) * inner
                 for i in 0..<inner {
                     sum += a == b ? diagonal[row + i] : moment?[row + i, column + i] ?? 0
                 }
@@ -97,7 +101,8 @@ struct KroneckerRoot {
             let base = matrix.mutableView()
             for index in 0..<outer {
                 let block = MutableMatrixView(
-                    base: base.base + index * mode * inner, rows: mode, columns: inner, rowStride: inner, owner: base.owner)
+                    base: base.base + index * mode * inner, rows: mode, columns: inner, rowStride: inner,
+                    owner: base.owner)
                 Self.apply(change, root, to: block)
             }
         }

@@ -24,21 +24,27 @@ struct NormalMatrix {
 
     /// nil where the problem is too large, or the outputs have a metric of their own.
     init?(_ fit: TrainFit, core: Int, left: TrainBlock?, right: TrainBlock?) {
-        let modes = fit.modes, n = modes.inFeatures
-        let before = modes.inputs[..<core].reduce(1, *), mode = modes.inputs[core]
+        let modes = fit.modes
+        let n = modes.inFeatures
+        let before = modes.inputs[..<core].reduce(1, *)
+        let mode = modes.inputs[core]
         let behind = modes.inputs[(core + 1)...].reduce(1, *)
-        let r = left?.right ?? 1, s = right?.left ?? 1
-        let largest = max(n * n, (before * r) * (before * r), (behind * s) * (behind * s), r * r * mode * mode * behind * behind)
+        let r = left?.right ?? 1
+        let s = right?.left ?? 1
+        let largest = max(
+            n * n, (before * r) * (before * r), (behind * s) * (behind * s), r * r * mode * mode * behind * behind)
         guard fit.outputs.isIdentity, r * mode * s <= Self.mostRows, largest <= Self.mostNumbers else { return nil }
         inputMode = mode
         outputMode = modes.outputs[core]
         let metric = Tensor(shape: [before, mode, behind, before, mode, behind], reshaping: fit.inputs.matrix(size: n))
             .permuted([0, 3, 1, 4, 2, 5])  // [J J' j j' K K']
         let p = Self.summed(left, modes, 0..<core, rank: r, rankIsFirst: false).permuted([1, 3, 0, 2])  // [a a' J J']
-        let q = Self.summed(right, modes, (core + 1)..<modes.order, rank: s, rankIsFirst: true).permuted([1, 3, 0, 2])  // [K K' b b']
+        let q = Self.summed(right, modes, (core + 1)..<modes.order, rank: s, rankIsFirst: true)
+            .permuted([1, 3, 0, 2])  // [K K' b b']
         var first = Matrix64(uninitializedRows: r * r, columns: mode * mode * behind * behind)
         multiply(
-            MatrixOperand(p.matrix(leadingAxes: 2)), MatrixOperand(metric.matrix(leadingAxes: 2)), into: first.mutableView())
+            MatrixOperand(p.matrix(leadingAxes: 2)), MatrixOperand(metric.matrix(leadingAxes: 2)),
+            into: first.mutableView())
         let folded = first.reshaped(rows: r * r * mode * mode, columns: behind * behind)
         var whole = Matrix64(uninitializedRows: folded.rows, columns: s * s)
         multiply(MatrixOperand(folded), MatrixOperand(q.matrix(leadingAxes: 2)), into: whole.mutableView())
@@ -57,7 +63,8 @@ struct NormalMatrix {
         let order = InterleavedOrder(
             rankIsFirst
                 ? TrainModes(outputs: [1] + modes.outputs[range], inputs: [rank] + modes.inputs[range])
-                : TrainModes(outputs: Array(modes.outputs[range]), inputs: modes.inputs[range].dropLast() + [last * rank]))
+                : TrainModes(
+                    outputs: Array(modes.outputs[range]), inputs: modes.inputs[range].dropLast() + [last * rank]))
         let unfolded = order.matrix(of: block.numbers)  // (outputs × (J a) or (b K))
         var gram = Matrix64(uninitializedRows: unfolded.columns, columns: unfolded.columns)
         multiplyByTranspose(MatrixOperand(unfolded.view.transposed), into: gram.mutableView())
@@ -73,7 +80,9 @@ struct NormalMatrix {
         let columns = Matrix64(
             rows: matrix.rows, columns: outputMode, elements: right.elements.map { Double($0) })
         let solution = try NormalEquations(gram: matrix, right: columns).solution
-        let back = Tensor(shape: [rank, inputMode, gradient.columns, outputMode], reshaping: solution).permuted([0, 3, 1, 2])
+        let back = Tensor(shape: [rank, inputMode, gradient.columns, outputMode], reshaping: solution).permuted([
+            0, 3, 1, 2,
+        ])
         return Matrix(rows: gradient.rows, columns: gradient.columns, elements: back.elements.map { Float($0) })
     }
 }

@@ -7,11 +7,11 @@ import MatrixCore
 ///
 ///     minimise ‖ L_oᵀ (T − W') L_i ‖_F    over trains W' of given modes and ranks.
 ///
-/// - Method: a change of basis by modes makes both metrics nearly the identity (`KroneckerRoot`); the TT-SVD in that basis
-///   is the start, and the optimum where the metrics are products over the modes, in particular for the form out m,1 and
-///   in 1,n. Then alternating least squares: with the other cores orthonormal around it, each core is moved to lower the
-///   error (`CoreStep`), forth and back over the train. Every step lowers the error or leaves it, so the result is never
-///   worse than the better of two starts, the other being the TT-SVD of T itself.
+/// - Method: a change of basis by modes makes both metrics nearly the identity (`KroneckerRoot`); the TT-SVD in that
+///   basis is the start, and the optimum where the metrics are products over the modes, in particular for the form
+///   out m,1 and in 1,n. Then alternating least squares: with the other cores orthonormal around it, each core is
+///   moved to lower the error (`CoreStep`), forth and back over the train. Every step lowers the error or leaves it,
+///   so the result is never worse than the better of two starts, the other being the TT-SVD of T itself.
 /// - Cost: each step of conjugate gradients takes a product with the Gram matrix, m·n² multiply-adds, and contractions
 ///   with the neighbours, about 2·m·n·r.
 /// - Source: Holtz, Rohwedder and Schneider, "The alternating linear scheme for tensor optimization in the tensor train
@@ -54,7 +54,8 @@ struct TrainFit {
     }
 
     /// C_oᵀ T C_i.
-    private static func changed(_ target: MatrixOperand, _ outputs: KroneckerRoot, _ inputs: KroneckerRoot) -> Matrix64 {
+    private static func changed(_ target: MatrixOperand, _ outputs: KroneckerRoot, _ inputs: KroneckerRoot) -> Matrix64
+    {
         func transposed(_ matrix: MatrixOperand) -> Matrix64 {
             var result = Matrix64(uninitializedRows: matrix.columns, columns: matrix.rows)
             convert(matrix.transposed, into: MutableMatrixOperand(result.mutableView()))
@@ -77,7 +78,8 @@ struct TrainFit {
             return (train: start, error: squaredError(residual(start)))
         }
         guard let start = starts.min(by: { $0.error < $1.error }) else { preconditionFailure("there are two starts") }
-        var best = start, passes = 0
+        var best = start
+        var passes = 0
         // What is left of a perfect start is rounding.
         let floor = squaredNorm * 1e-12
         while passes < Self.mostPasses, best.error > floor, modes.order > 1 || passes == 0 {
@@ -118,7 +120,8 @@ struct TrainFit {
         let chain = CoreChain(sizes: modes.sizes, ranks: train.ranks)
         let found = chain.contract(train.blocks, 0..<modes.order).numbers
         var residual = target
-        let view = residual.mutableView(), values = found.base.assumingMemoryBound(to: Float.self)
+        let view = residual.mutableView()
+        let values = found.base.assumingMemoryBound(to: Float.self)
         withExtendedLifetime(found.owner) {
             for index in 0..<(view.rows * view.columns) { view.base[index] -= values[index] }
         }

@@ -7,33 +7,54 @@ import Safetensors
 /// (r_(k−1) × r_k).
 ///
 /// Storage is the cores as tensors `tt.0` … `tt.(d−1)` of shape [r, out, in, r']. Multiplication takes whichever of
-/// sweeping tokens through the cores, contracting them to a few blocks first, or reconstructing W' is the least work for
-/// the number of tokens at hand; W' is not kept. `macs` is that count for a single token.
+/// sweeping tokens through the cores, contracting them to a few blocks first, or reconstructing W' is the least work
+/// for the number of tokens at hand; W' is not kept. `macs` is that count for a single token.
+///
+/// In pivot storage a core that has more rows ((r out in) × r') than columns leaves out r' of them, which are the
+/// identity: `tt.k` is the others, [r out in − r', r'], and `tt.k.pivot.index` has the places of those left out.
+/// Multiplication writes such cores out.
 public struct TensorTrainOperator: LinearOperator {
     public static let schema = "TTLinear"
 
     public let modes: TrainModes
     /// r₀ … r_d.
     public let ranks: [Int]
-    /// [r_k, m_k, n_k, r_(k+1)] each.
-    public let cores: [StoredTensor]
+    public let storage: MethodSettings.Storage
+    public let tensors: [OperatorTensor]
     private let blocks: [TrainBlock]
     public let macs: Int
 
     /// - Parameter type: what the cores are rounded to.
     public init(_ train: TensorTrain, storedAs type: ElementType) {
-        let modes = train.modes, ranks = train.ranks
-        let cores = modes.sizes.indices.map {
-            StoredTensor(
-                MatrixOperand(train.cores[$0]), as: type,
-                shape: [ranks[$0], modes.outputs[$0], modes.inputs[$0], ranks[$0 + 1]])
+        let ranks = train.ranks
+        let cores = train.cores.enumerated().map { index, core in
+            StoredCore(
+                core: StoredTensor(
+                    MatrixOperand(core), as: type, shape: train.modes.shape(ofCore: index, ranks: ranks)))
         }
-        let operands = cores.map { MatrixOperand(stored: $0, type: type) }
-        self.init(modes: modes, ranks: ranks, cores: cores, operands: operands)
+        self.init(modes: train.modes, ranks: ranks, storage: .factors, cores: cores)
+    }
+
+    /// - Parameter type: what the numbers are rounded to.
+    init(_ train: PivotTrain, storedAs type: ElementType) {
+        let cores = train.cores.enumerated().map { index, core in
+            switch core {
+            case .whole(let numbers):
+                StoredCore(
+                    core: StoredTensor(
+                        MatrixOperand(numbers), as: type, shape: train.modes.shape(ofCore: index, ranks: train.ranks)))
+            case .interpolated(let pivots, let others):
+                StoredCore(
+                    core: StoredTensor(MatrixOperand(others), as: type),
+                    pivots: StoredTensor(pivots.map(Int32.init), dtype: .i32))
+            }
+        }
+        self.init(modes: train.modes, ranks: train.ranks, storage: .pivot, cores: cores)
     }
 
     public init(reading source: OperatorSource) throws(OperatorError) {
-        let outputs = try source.integers("out_modes"), inputs = try source.integers("in_modes")
+        let outputs = try source.integers("out_modes")
+        let inputs = try source.integers("in_modes")
         let ranks = try source.integers("ranks")
         guard inputs.count == outputs.count else {
             throw .badEntry(
@@ -45,31 +66,68 @@ public struct TensorTrainOperator: LinearOperator {
         }
         guard let modes = TrainModes(checking: outputs, inputs) else {
             throw .badEntry(
-                module: source.module, key: "out_modes", expected: "at most \(TrainModes.mostCores) modes a side, whose "
+                module: source.module, key: "out_modes",
+                expected: "at most \(TrainModes.mostCores) modes a side, whose "
                     + "product is at most \(TrainModes.mostFeatures)")
         }
         if let objection = modes.objection(toRanks: Array(ranks.dropFirst().dropLast())) {
-            throw .badEntry(module: source.module, key: "ranks", expected: "ranks that the modes can need; \(objection)")
+            throw .badEntry(
+                module: source.module, key: "ranks", expected: "ranks that the modes can need; \(objection)")
         }
-        var cores: [StoredTensor] = [], operands: [MatrixOperand] = []
+        let storage = try Self.storage(source)
+        var cores: [StoredCore] = []
         for index in outputs.indices {
             let name = Self.tensorName(index)
-            let core = try source.numbers(
-                name, shape: [ranks[index], outputs[index], inputs[index], ranks[index + 1]])
-            guard let operand = core.operand() else { throw .missingTensor("\(source.module).\(name)") }
-            cores.append(core)
-            operands.append(operand)
+            let rank = ranks[index + 1]
+            let rows = ranks[index] * outputs[index] * inputs[index]
+            if storage == .pivot, PivotTrain.isInterpolated(modes, ranks: ranks, core: index) {
+                _ = try source.ascendingPositions(Self.pivotName(index), count: rank, below: rows)
+                cores.append(
+                    StoredCore(
+                        core: try source.numbers(name, shape: [rows - rank, rank]),
+                        pivots: try source.tensor(Self.pivotName(index))))
+            } else {
+                let shape = modes.shape(ofCore: index, ranks: ranks)
+                cores.append(StoredCore(core: try source.numbers(name, shape: shape)))
+            }
         }
-        self.init(modes: modes, ranks: ranks, cores: cores, operands: operands)
+        self.init(modes: modes, ranks: ranks, storage: storage, cores: cores)
     }
 
-    private init(modes: TrainModes, ranks: [Int], cores: [StoredTensor], operands: [MatrixOperand]) {
+    private static func storage(_ source: OperatorSource) throws(OperatorError) -> MethodSettings.Storage {
+        guard let stated = source.entry["storage"] else { return .factors }
+        guard let storage = stated.string.flatMap(MethodSettings.Storage.init) else {
+            throw .badEntry(module: source.module, key: "storage", expected: "factors or pivot")
+        }
+        return storage
+    }
+
+    /// A core as it is stored, and the places of the rows that it leaves out.
+    private struct StoredCore {
+        let core: StoredTensor
+        var pivots: StoredTensor?
+
+        /// All rows; nil where the type is none to compute with.
+        var whole: MatrixOperand? {
+            guard let pivots else { return core.operand(leadingAxes: core.shape.count - 1)?.inFloat }
+            return core.operand().map {
+                PivotTrain.whole(pivots: pivots.array(of: Int32.self).map(Int.init), others: $0.inFloat)
+            }
+        }
+    }
+
+    private init(modes: TrainModes, ranks: [Int], storage: MethodSettings.Storage, cores: [StoredCore]) {
         let sizes = modes.sizes
         self.modes = modes
         self.ranks = ranks
-        self.cores = cores
-        blocks = sizes.indices.map {
-            TrainBlock(operands[$0].inFloat, left: ranks[$0], size: sizes[$0], right: ranks[$0 + 1])
+        self.storage = storage
+        tensors = cores.enumerated().flatMap { index, core in
+            [OperatorTensor(Self.tensorName(index), core.core)]
+                + (core.pivots.map { [OperatorTensor(Self.pivotName(index), $0, isIndex: true)] } ?? [])
+        }
+        blocks = sizes.indices.map { index in
+            guard let whole = cores[index].whole else { preconditionFailure("cores of numbers were checked") }
+            return TrainBlock(whole, left: ranks[index], size: sizes[index], right: ranks[index + 1])
         }
         macs = Self.macs(modes, ranks: ranks)
     }
@@ -81,20 +139,21 @@ public struct TensorTrainOperator: LinearOperator {
     }
 
     static func tensorName(_ core: Int) -> String { "tt.\(core)" }
+    static func pivotName(_ core: Int) -> String { "tt.\(core).pivot.index" }
 
     /// What config.json says of a train beside its schema.
-    static func entry(_ modes: TrainModes, ranks: [Int]) -> JSONObject {
+    static func entry(_ modes: TrainModes, ranks: [Int], storage: MethodSettings.Storage) -> JSONObject {
         func list(_ numbers: [Int]) -> JSON { .array(numbers.map { JSON($0) }) }
-        return ["out_modes": list(modes.outputs), "in_modes": list(modes.inputs), "ranks": list(ranks)]
+        var entry: JSONObject = [
+            "out_modes": list(modes.outputs), "in_modes": list(modes.inputs), "ranks": list(ranks),
+        ]
+        if storage == .pivot { entry["storage"] = JSON(storage.rawValue) }
+        return entry
     }
 
     public var outFeatures: Int { modes.outFeatures }
     public var inFeatures: Int { modes.inFeatures }
-    public var entry: JSONObject { Self.entry(modes, ranks: ranks) }
-
-    public var tensors: [OperatorTensor] {
-        cores.indices.map { OperatorTensor(Self.tensorName($0), cores[$0]) }
-    }
+    public var entry: JSONObject { Self.entry(modes, ranks: ranks, storage: storage) }
 
     public func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>) {
         let route = TrainRoute.cheapest(modes, ranks: ranks, tokens: x.rows)
@@ -112,14 +171,15 @@ public struct TensorTrainOperator: LinearOperator {
     }
 }
 
-extension MatrixOperand {
-    /// The numbers of a tensor that is known to hold `type`, as one row.
-    fileprivate init(stored tensor: StoredTensor, type: ElementType) {
-        self.init(
-            base: tensor.base, type: type, rows: 1, columns: tensor.elementCount, rowStride: tensor.elementCount,
-            owner: tensor.owner)
+extension TrainModes {
+    /// [r, m, n, r'] of a core.
+    /// - Parameter ranks: r₀ … r_d.
+    func shape(ofCore core: Int, ranks: [Int]) -> [Int] {
+        [ranks[core], outputs[core], inputs[core], ranks[core + 1]]
     }
+}
 
+extension MatrixOperand {
     /// A copy in Float of numbers that products in Float do not take.
     fileprivate var inFloat: MatrixOperand {
         guard type == .float64 else { return self }

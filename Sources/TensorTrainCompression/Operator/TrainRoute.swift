@@ -54,7 +54,8 @@ struct TrainRoute: Equatable {
     private static func sweepMacs(
         _ modes: TrainModes, _ ranks: [Int], _ blocks: [Range<Int>], _ direction: Direction
     ) -> Int {
-        let outputs = blocks.map { modes.outputs[$0].reduce(1, *) }, inputs = blocks.map { modes.inputs[$0].reduce(1, *) }
+        let outputs = blocks.map { modes.outputs[$0].reduce(1, *) }
+        let inputs = blocks.map { modes.inputs[$0].reduce(1, *) }
         return blocks.indices.reduce(0) { sum, block in
             let product =
                 inputs[block] * outputs[block] * ranks[blocks[block].lowerBound] * ranks[blocks[block].upperBound]

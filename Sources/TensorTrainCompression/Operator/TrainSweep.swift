@@ -3,8 +3,8 @@ import MatrixCore
 
 /// The passage of tokens through the blocks of a train, one block at a time.
 ///
-/// From the last block to the first, the state of a token before block k is [N₁ … N_k, R_k, M_(k+1) … M_p] and the block
-/// acts on its middle, so each token and each index of the modes before is one product, without any reordering:
+/// From the last block to the first, the state of a token before block k is [N₁ … N_k, R_k, M_(k+1) … M_p] and the
+/// block acts on its middle, so each token and each index of the modes before is one product, without any reordering:
 ///
 ///     ((R_(k−1) M_k) × (N_k R_k)) · ((N_k R_k) × (M_(k+1) … M_p))
 ///
@@ -30,8 +30,10 @@ struct TrainSweep {
 
     /// - Parameter cores: of the train, one by one.
     init(_ cores: [TrainBlock], modes: TrainModes, blocks ranges: [Range<Int>], direction: TrainRoute.Direction) {
-        let ranks = [1] + cores.map(\.right), chain = CoreChain(sizes: modes.sizes, ranks: ranks)
-        let outputs = ranges.map { modes.outputs[$0].reduce(1, *) }, inputs = ranges.map { modes.inputs[$0].reduce(1, *) }
+        let ranks = [1] + cores.map(\.right)
+        let chain = CoreChain(sizes: modes.sizes, ranks: ranks)
+        let outputs = ranges.map { modes.outputs[$0].reduce(1, *) }
+        let inputs = ranges.map { modes.inputs[$0].reduce(1, *) }
         let blocks = ranges.map { Self.gathered(chain.contract(cores, $0), modes, $0) }
         inFeatures = modes.inFeatures
         outFeatures = modes.outFeatures
@@ -127,18 +129,21 @@ struct TrainSweep {
     private static func turned(_ block: TrainBlock, output: Int, input: Int) -> MatrixOperand {
         if output == 1 { return folded(block.numbers, block.left * input, block.right).transposed }
         if input == 1 { return folded(block.numbers, block.left, output * block.right).transposed }
-        let consumed = block.left * input, produced = output * block.right
+        let consumed = block.left * input
+        let produced = output * block.right
         var result = Matrix(uninitializedRows: produced, columns: consumed)
         let target = result.mutableView()
         for left in 0..<block.left {
             for position in 0..<output {
                 // (N × R') of the block, to rows (position, R') and columns (left, N).
                 let source = MatrixOperand(
-                    base: block.numbers.base + (left * output + position) * input * block.right * block.numbers.type.bytes,
+                    base: block.numbers.base + (left * output + position) * input * block.right
+                        * block.numbers.type.bytes,
                     type: block.numbers.type, rows: input, columns: block.right, rowStride: block.right,
                     owner: block.numbers.owner)
                 let part = target.block(
-                    rows: position * block.right..<(position + 1) * block.right, columns: left * input..<(left + 1) * input)
+                    rows: position * block.right..<(position + 1) * block.right,
+                    columns: left * input..<(left + 1) * input)
                 convert(source.transposed, into: MutableMatrixOperand(part))
             }
         }

@@ -5,10 +5,10 @@ import MatrixCore
 /// The singular values of a tensor at every bond, and the ranks that they recommend.
 ///
 /// Cutting the bonds at r₁ … r_(d−1) loses at most Σ_k Σ_{i>r_k} σ_(k,i)², so ranks are chosen to make that small for
-/// few parameters Σ r_(k−1) s_k r_k. The parameters couple neighbouring bonds only: for a price λ of a parameter the best
-/// ranks are a shortest path, found exactly over a grid of candidates; λ is halved in on, and pairs of ranks are then moved
-/// against each other while that pays. Raising ranks one by one from the start instead ends far from the optimum: a
-/// rank pays only together with those beside it.
+/// few parameters Σ r_(k−1) s_k r_k. The parameters couple neighbouring bonds only: for a price λ of a parameter the
+/// best ranks are a shortest path, found exactly over a grid of candidates; λ is halved in on, and pairs of ranks are
+/// then moved against each other while that pays. Raising ranks one by one from the start instead ends far from the
+/// optimum: a rank pays only together with those beside it.
 ///
 /// - Cost: the singular values of d − 1 unfoldings; the search is some 10⁵ steps for each price tried.
 public struct BondSpectra: Sendable {
@@ -56,7 +56,8 @@ public struct BondSpectra: Sendable {
         let chosen = search(cheapest: false) { loss($0) > squares } ?? modes.bondLimits
         return settled(
             chosen,
-            Purpose(value: { Double(modes.parameters(ranks: $0)) }, isAllowed: { loss($0) <= squares }, wantsLarge: false))
+            Purpose(
+                value: { Double(modes.parameters(ranks: $0)) }, isAllowed: { loss($0) <= squares }, wantsLarge: false))
     }
 
     /// The ranks at the border of a condition that holds for high prices of a parameter: the last that satisfy it, or
@@ -64,7 +65,9 @@ public struct BondSpectra: Sendable {
     private func search(cheapest satisfied: Bool = true, _ condition: ([Int]) -> Bool) -> [Int]? {
         guard squaredNorm > 0 else { return modes.ranks(cappedAt: 1) }
         let scale = squaredNorm / Double(max(1, modes.outFeatures * modes.inFeatures))
-        var low = log2Floor, high = log2Ceiling, best: [Int]?
+        var low = log2Floor
+        var high = log2Ceiling
+        var best: [Int]?
         for _ in 0..<Self.priceSteps {
             let middle = (low + high) / 2
             let ranks = cheapest(price: scale * exp2(middle))
@@ -84,10 +87,14 @@ public struct BondSpectra: Sendable {
     private func cheapest(price: Double) -> [Int] {
         let sizes = modes.sizes
         let candidates = [[1]] + modes.bondLimits.map(Self.grid) + [[1]]
-        var cost = [0.0], origins: [[Int]] = []
+        var cost = [0.0]
+        var origins: [[Int]] = []
         for bond in 1..<candidates.count {
-            let before = candidates[bond - 1], here = candidates[bond], size = sizes[bond - 1]
-            var next = [Double](repeating: .infinity, count: here.count), origin = [Int](repeating: 0, count: here.count)
+            let before = candidates[bond - 1]
+            let here = candidates[bond]
+            let size = sizes[bond - 1]
+            var next = [Double](repeating: .infinity, count: here.count)
+            var origin = [Int](repeating: 0, count: here.count)
             for (index, rank) in here.enumerated() {
                 let lost = bond < candidates.count - 1 ? tails[bond - 1][rank] : 0
                 for (from, previous) in before.enumerated() where rank <= previous * size && previous <= size * rank {
@@ -98,7 +105,8 @@ public struct BondSpectra: Sendable {
             cost = next
             origins.append(origin)
         }
-        var ranks: [Int] = [], index = 0
+        var ranks: [Int] = []
+        var index = 0
         for bond in stride(from: origins.count - 1, to: 0, by: -1) {
             index = origins[bond][index]
             ranks.insert(candidates[bond][index], at: 0)
@@ -108,7 +116,8 @@ public struct BondSpectra: Sendable {
 
     /// All ranks up to 64, then steps of about two per cent.
     private static func grid(_ limit: Int) -> [Int] {
-        var ranks: [Int] = [], rank = 1
+        var ranks: [Int] = []
+        var rank = 1
         while rank < limit {
             ranks.append(rank)
             rank += max(1, rank / 48)
@@ -129,7 +138,8 @@ public struct BondSpectra: Sendable {
     /// Moves one rank and sets another as far as the limit allows, while that improves the value. The path found for a
     /// price leaves gaps between one price and the next, which this fills.
     private func settled(_ ranks: [Int], _ purpose: Purpose) -> [Int] {
-        var best = ranks, bestValue = purpose.value(ranks)
+        var best = ranks
+        var bestValue = purpose.value(ranks)
         while true {
             let start = best
             for moved in start.indices {
@@ -159,7 +169,9 @@ public struct BondSpectra: Sendable {
 
     /// The largest or smallest rank that is allowed on a bond beside the others; nil if none is.
     private func furthest(_ ranks: [Int], _ bond: Int, _ purpose: Purpose) -> Int? {
-        let all = [1] + ranks + [1], sizes = modes.sizes, here = bond + 1
+        let all = [1] + ranks + [1]
+        let sizes = modes.sizes
+        let here = bond + 1
         let most = min(all[here - 1] * sizes[here - 1], sizes[here] * all[here + 1], modes.bondLimits[bond])
         let least = max(
             (all[here - 1] + sizes[here - 1] - 1) / sizes[here - 1], (all[here + 1] + sizes[here] - 1) / sizes[here], 1)

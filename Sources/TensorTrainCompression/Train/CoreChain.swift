@@ -52,12 +52,13 @@ struct CoreChain {
         for length in 1..<max(count, 1) {
             for first in 0..<(count - length) {
                 let last = first + length
-                best[first][last] = (first..<last).map { split in
-                    let product =
-                        ranks[first] * sizes[first...split].reduce(1, *) * ranks[split + 1]
-                        * sizes[(split + 1)...last].reduce(1, *) * ranks[last + 1]
-                    return (best[first][split].macs + best[split + 1][last].macs + product, split)
-                }.min { $0.0 < $1.0 } ?? (0, first)
+                best[first][last] =
+                    (first..<last).map { split in
+                        let product =
+                            ranks[first] * sizes[first...split].reduce(1, *) * ranks[split + 1]
+                            * sizes[(split + 1)...last].reduce(1, *) * ranks[last + 1]
+                        return (best[first][split].macs + best[split + 1][last].macs + product, split)
+                    }.min { $0.0 < $1.0 } ?? (0, first)
             }
         }
         self.best = best
@@ -70,7 +71,8 @@ struct CoreChain {
     func contract(_ cores: [TrainBlock], _ range: Range<Int>) -> TrainBlock {
         guard range.count > 1 else { return cores[range.lowerBound] }
         let split = best[range.lowerBound][range.upperBound - 1].split + 1
-        let left = contract(cores, range.lowerBound..<split), right = contract(cores, split..<range.upperBound)
+        let left = contract(cores, range.lowerBound..<split)
+        let right = contract(cores, split..<range.upperBound)
         var product = Matrix(uninitializedRows: left.left * left.size, columns: right.size * right.right)
         multiply(left.tall, right.wide, into: product.mutableView())
         return TrainBlock(MatrixOperand(product), left: left.left, size: left.size * right.size, right: right.right)

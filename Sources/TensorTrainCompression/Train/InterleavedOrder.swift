@@ -3,9 +3,9 @@ import MatrixCore
 
 /// Where the elements of a matrix (m × n) lie in the tensor of its modes, and the way there and back.
 ///
-/// Element (i, j) lies at rowOffset(i) + columnOffset(j). Within the last input mode the elements are neighbours in both
-/// orders, so whole runs are moved; where the last input mode is 1 the matrix is read as its transpose, whose runs are
-/// those of the last output mode.
+/// Element (i, j) lies at rowOffset(i) + columnOffset(j). Within the last input mode the elements are neighbours in
+/// both orders, so whole runs are moved; where the last input mode is 1 the matrix is read as its transpose, whose
+/// runs are those of the last output mode.
 ///
 /// - Cost: one pass over the elements, after one more for a type other than Float or for the transpose.
 struct InterleavedOrder {
@@ -22,7 +22,8 @@ struct InterleavedOrder {
         self.modes = modes
         let outputs = Self.offsets(modes.outputs, strides: Self.strides(modes).outputs)
         let inputs = Self.offsets(modes.inputs, strides: Self.strides(modes).inputs)
-        let outputRun = Self.run(outputs), inputRun = Self.run(inputs)
+        let outputRun = Self.run(outputs)
+        let inputRun = Self.run(inputs)
         isTransposed = outputRun > inputRun
         run = max(outputRun, inputRun)
         rowOffsets = isTransposed ? inputs : outputs
@@ -70,8 +71,11 @@ struct InterleavedOrder {
     private func move(
         _ matrix: UnsafePointer<Float>, rowStride: Int, _ tensor: UnsafeMutablePointer<Float>, _ copy: Copy
     ) {
-        let matrix = Unchecked(matrix), tensor = Unchecked(tensor)
-        let rows = rowOffsets, runs = runOffsets, run = run
+        let matrix = Unchecked(matrix)
+        let tensor = Unchecked(tensor)
+        let rows = rowOffsets
+        let runs = runOffsets
+        let run = run
         let block = Self.rowsPerBlock
         parallelFor((rows.count + block - 1) / block) { piece in
             for row in (piece * block)..<min((piece + 1) * block, rows.count) {
@@ -106,7 +110,9 @@ struct InterleavedOrder {
 
     /// Distance in the tensor of neighbouring digits of each mode.
     private static func strides(_ modes: TrainModes) -> (outputs: [Int], inputs: [Int]) {
-        var outputs: [Int] = [], inputs: [Int] = [], tail = 1
+        var outputs: [Int] = []
+        var inputs: [Int] = []
+        var tail = 1
         for core in (0..<modes.order).reversed() {
             inputs.insert(tail, at: 0)
             outputs.insert(tail * modes.inputs[core], at: 0)

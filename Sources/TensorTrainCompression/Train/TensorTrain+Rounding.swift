@@ -6,8 +6,8 @@ extension TensorTrain {
     /// The train with smaller ranks (TT rounding), without forming W'.
     ///
     /// A sweep of QR factorisations from the right makes all cores but the first orthonormal, so that the norm of the
-    /// train is that of its first core; a sweep of truncated SVDs from the left then cuts every bond as `TensorTrainSVD`
-    /// would cut the whole tensor.
+    /// train is that of its first core; a sweep of truncated SVDs from the left then cuts every bond as
+    /// `TensorTrainSVD` would cut the whole tensor.
     ///
     /// - Cost: O(Σ r_(k−1) s_k r_k · max(r_(k−1), r_k)).
     /// - Source: Oseledets, SIAM J. Sci. Comput. 33 (2011), algorithm 2.
@@ -39,7 +39,8 @@ extension TensorTrain {
 
     /// Makes core `core` orthonormal from the right; the core before it takes what that leaves: Gᵀ = Q R, G = Rᵀ Qᵀ.
     static func orthonormaliseRight(_ cores: inout [Matrix], _ core: Int) throws(LinearAlgebraError) {
-        let rank = cores[core - 1].columns, columns = cores[core].columns
+        let rank = cores[core - 1].columns
+        let columns = cores[core].columns
         let qr = try HouseholderQR(wide(cores[core], rank: rank).transposed)
         var rows = Matrix(uninitializedRows: qr.size, columns: cores[core].count / rank)
         convert(MatrixOperand(qr.thinQ().view.transposed), into: MutableMatrixOperand(rows.mutableView()))
@@ -58,7 +59,7 @@ extension TensorTrain {
     }
 
     /// factor · core, as a core with the given number of columns.
-    private static func product(_ factor: Matrix, _ core: MatrixView<Float>, columns: Int) -> Matrix {
+    static func product(_ factor: Matrix, _ core: MatrixView<Float>, columns: Int) -> Matrix {
         var result = Matrix(uninitializedRows: factor.rows, columns: core.columns)
         multiply(MatrixOperand(factor), MatrixOperand(core), into: result.mutableView())
         return result.reshaped(rows: result.count / columns, columns: columns)

@@ -45,7 +45,8 @@ public struct TensorTrain: Sendable {
     }
 
     var blocks: [TrainBlock] {
-        let ranks = ranks, sizes = modes.sizes
+        let ranks = ranks
+        let sizes = modes.sizes
         return cores.indices.map {
             TrainBlock(MatrixOperand(cores[$0]), left: ranks[$0], size: sizes[$0], right: ranks[$0 + 1])
         }
@@ -72,7 +73,8 @@ public struct TensorTrain: Sendable {
 
     /// A core as (r × (s r')).
     static func wide(_ core: Matrix, rank: Int) -> MatrixView<Float> {
-        let view = core.view, columns = core.count / max(rank, 1)
+        let view = core.view
+        let columns = core.count / max(rank, 1)
         return MatrixView(base: view.base, rows: rank, columns: columns, rowStride: columns, owner: view.owner)
     }
 
@@ -84,7 +86,8 @@ public struct TensorTrain: Sendable {
     }
 
     private static func scale(_ core: inout Matrix, rowGroupsBy scales: [Float]) {
-        let group = core.count / max(scales.count, 1), base = core.mutableView().base
+        let group = core.count / max(scales.count, 1)
+        let base = core.mutableView().base
         for (index, scale) in scales.enumerated() {
             for position in 0..<group { base[index * group + position] *= scale }
         }
@@ -99,5 +102,7 @@ extension Float {
 }
 
 extension BinaryInteger {
-    fileprivate func clamped(to range: ClosedRange<Self>) -> Self { Swift.min(Swift.max(self, range.lowerBound), range.upperBound) }
+    fileprivate func clamped(to range: ClosedRange<Self>) -> Self {
+        Swift.min(Swift.max(self, range.lowerBound), range.upperBound)
+    }
 }

@@ -54,7 +54,9 @@ public struct TensorTrainSVD: Sendable {
         tensor: Matrix, modes: TrainModes, keeping accuracy: TrainAccuracy
     ) throws -> (train: TensorTrain, evidence: TrainEvidence) {
         var evidence = TrainEvidence(norm: sumOfSquares(MatrixOperand(tensor)).squareRoot())
-        var rest = tensor, cores: [Matrix] = [], rank = 1
+        var rest = tensor
+        var cores: [Matrix] = []
+        var rank = 1
         for (bond, size) in modes.sizes.dropLast().enumerated() {
             let unfolding = TensorTrain.wide(rest, rank: rank * size)
             let limit = min(unfolding.rows, unfolding.columns)
@@ -119,7 +121,8 @@ extension SVDResult {
         let view = right.mutableView()
         convert(MatrixOperand(v.view.transposed), into: MutableMatrixOperand(view))
         for row in 0..<rank {
-            let scale = Float(singularValues[row]), base = view.base + row * view.columns
+            let scale = Float(singularValues[row])
+            let base = view.base + row * view.columns
             for column in 0..<view.columns { base[column] *= scale }
         }
         return right

@@ -11,17 +11,18 @@ public enum TrainLayout: String, Sendable, CaseIterable {
 extension TrainModes {
     /// Modes of d cores, chosen for a matrix (m × n).
     ///
-    /// Balanced in two ways. The sizes s_k of the cores are as equal as the factors of m and n allow: at a given number of
-    /// parameters, equal sizes have the highest ranks and, on weights, the smallest error. Among such choices the modes of
-    /// each side are as equal as possible, so that a train is no disguised factorisation in two factors, unless a prime
-    /// side leaves no other choice. Output modes descend and input modes ascend: a token is then carried from the last
-    /// core to the first at the least cost.
+    /// Balanced in two ways. The sizes s_k of the cores are as equal as the factors of m and n allow: at a given
+    /// number of parameters, equal sizes have the highest ranks and, on weights, the smallest error. Among such
+    /// choices the modes of each side are as equal as possible, so that a train is no disguised factorisation in two
+    /// factors, unless a prime side leaves no other choice. Output modes descend and input modes ascend: a token is
+    /// then carried from the last core to the first at the least cost.
     ///
     /// - Parameter cores: d; 1 or more.
     /// - Returns: nil if the sides have too few prime factors: some core would carry a single position.
     public static func balanced(outFeatures: Int, inFeatures: Int, cores: Int) -> TrainModes? {
         var search = ModeSearch(
-            outputs: ModeSearch.even(outFeatures, cores).sorted(by: >), inputs: ModeSearch.even(inFeatures, cores).sorted())
+            outputs: ModeSearch.even(outFeatures, cores).sorted(by: >),
+            inputs: ModeSearch.even(inFeatures, cores).sorted())
         search.descend()
         let modes = search.modes
         return modes.sizes.allSatisfy { $0 > 1 } || cores == 1 ? modes : nil
@@ -30,7 +31,8 @@ extension TrainModes {
     /// Modes of the split layout with `modes` cores a side, each side as even as its factors allow.
     /// - Returns: nil if a side has fewer prime factors than modes.
     public static func split(outFeatures: Int, inFeatures: Int, modes: Int) -> TrainModes? {
-        let outputs = ModeSearch.even(outFeatures, modes), inputs = ModeSearch.even(inFeatures, modes)
+        let outputs = ModeSearch.even(outFeatures, modes)
+        let inputs = ModeSearch.even(inFeatures, modes)
         guard (outputs + inputs).allSatisfy({ $0 > 1 }) || modes == 1 else { return nil }
         return TrainModes(splitOutputs: outputs.sorted(by: >), inputs: inputs.sorted())
     }
@@ -64,7 +66,9 @@ private struct ModeSearch {
 
     /// Ascending, with repetition.
     static func primeFactors(of number: Int) -> [Int] {
-        var factors: [Int] = [], rest = number, divisor = 2
+        var factors: [Int] = []
+        var rest = number
+        var divisor = 2
         while divisor * divisor <= rest {
             while rest % divisor == 0 {
                 factors.append(divisor)
@@ -79,7 +83,8 @@ private struct ModeSearch {
     mutating func descend() {
         var cost = Self.cost(outputs, inputs)
         while true {
-            let outputMoves = Self.neighbours(of: outputs), inputMoves = Self.neighbours(of: inputs)
+            let outputMoves = Self.neighbours(of: outputs)
+            let inputMoves = Self.neighbours(of: inputs)
             var best: (cost: Double, outputs: [Int], inputs: [Int])?
             for output in outputMoves {
                 for input in inputMoves {
@@ -110,7 +115,8 @@ private struct ModeSearch {
 
     /// Σ of squared deviations of the logarithms from their mean.
     private static func cost(_ outputs: [Int], _ inputs: [Int]) -> Double {
-        let left = outputs.map { log(Double($0)) }, right = inputs.map { log(Double($0)) }
+        let left = outputs.map { log(Double($0)) }
+        let right = inputs.map { log(Double($0)) }
         // A core of one position is worse than any imbalance.
         let empty = zip(outputs, inputs).reduce(0.0) { $0 + ($1.0 * $1.1 == 1 ? 1e6 : 0) }
         return sizeWeight * spread(zip(left, right).map { $0 + $1 }) + spread(left) + spread(right) + empty

@@ -1,7 +1,8 @@
 /// How the sides of a matrix (m × n) divide into the modes of a tensor train.
 ///
-/// m = m₁ … m_d and n = n₁ … n_d, the first mode being the most significant digit of an index. Core k of a train carries
-/// output mode m_k and input mode n_k, so the matrix is read as a tensor of d axes of s_k = m_k · n_k positions:
+/// m = m₁ … m_d and n = n₁ … n_d, the first mode being the most significant digit of an index. Core k of a train
+/// carries output mode m_k and input mode n_k, so the matrix is read as a tensor of d axes of s_k = m_k · n_k
+/// positions:
 ///
 ///     W[(i₁ … i_d), (j₁ … j_d)]  =  T[(i₁ j₁), …, (i_d j_d)]
 ///
@@ -57,7 +58,8 @@ public struct TrainModes: Sendable, Equatable {
 
     /// Numbers in the cores of a train with these ranks on its d − 1 bonds.
     public func parameters(ranks: [Int]) -> Int {
-        let all = [1] + ranks + [1], sizes = sizes
+        let all = [1] + ranks + [1]
+        let sizes = sizes
         return sizes.indices.reduce(0) { $0 + all[$1] * sizes[$1] * all[$1 + 1] }
     }
 
@@ -68,11 +70,13 @@ public struct TrainModes: Sendable, Equatable {
         guard ranks.count == order - 1 else {
             return "\(order) cores have \(order - 1) bonds, \(ranks.count) ranks are given"
         }
-        let all = [1] + ranks + [1], sizes = sizes
+        let all = [1] + ranks + [1]
+        let sizes = sizes
         for bond in 1..<max(order, 1) {
             let limit = min(all[bond - 1] * sizes[bond - 1], sizes[bond] * all[bond + 1])
             if all[bond] > limit {
-                return "rank \(all[bond]) is above bond \(bond), which the modes and the ranks beside it limit to \(limit)"
+                return
+                    "rank \(all[bond]) is above bond \(bond), which the modes and the ranks beside it limit to \(limit)"
             }
         }
         return nil
