@@ -22,6 +22,10 @@ public struct TuckerCompressor: Compressor {
     public static let optionNames = TuckerOptions.names
     public static let sizeOptionNames = ["tucker-ranks"]
 
+    public static func sizeOptions(ranks: [Int]) -> [String: String]? {
+        ranks.isEmpty ? nil : ["tucker-ranks": ranks.map(String.init).joined(separator: ",")]
+    }
+
     let options: TuckerOptions
     let route: TruncatedSVD.Route
     /// Ranks of rows and columns are multiples of this where the budget allows one.
