@@ -37,8 +37,9 @@ struct AllocationCommandTests {
     /// plan is another than that of relative errors alone, and obeying it gives the same bytes.
     @Test func sensitivitiesComeFromTheModelAndThePlanHoldsThem() throws {
         let text = ModelFolder.packageRoot.appendingPathComponent("README.md").path
-        let options = "--keep 0.5 --allocation greedy --text \(text) --context 64 --samples 4 --factor-dtype f32"
-        #expect(try compress(options + " --objective weights", to: "sensitive").code == 0)
+        let options = "--keep 0.5 --allocation greedy --text \(text) --context 64 --samples 4 --factor-dtype f32 "
+            + "--objective weights"
+        #expect(try compress(options, to: "sensitive").code == 0)
         #expect(try compress("--keep 0.5 --allocation greedy --factor-dtype f32", to: "relative").code == 0)
         let one = try folder.content(of: "sensitive"), other = try folder.content(of: "relative")
         #expect(one["model.safetensors"] != other["model.safetensors"])
