@@ -27,7 +27,9 @@ struct TuckerForm {
     /// One outcome for each member, all compressed.
     /// - Parameter storage: how factors are stored.
     /// - Returns: also what the decomposition leaves out, as a share of Σσ² of the weighted stack.
-    func outcomes(_ ranks: TuckerRanks, _ storage: MethodSettings.Storage) throws -> (members: [CompressionOutcome], lost: Double) {
+    func outcomes(
+        _ ranks: TuckerRanks, _ storage: MethodSettings.Storage
+    ) throws -> (members: [CompressionOutcome], lost: Double) {
         let result = try decomposition.decompose(tensor, ranks)
         var factors = try problem.factors(of: result)
         if storage == .pivot { factors = try factors.pivoted() }
