@@ -37,7 +37,7 @@ struct MixTFit {
         var branches = start
         let error = Matrix64(subtracting: expanded(start), from: objective.target)
         let weighted = objective.weighed(MatrixOperand(error))
-        var loss = max(0, inner(MatrixOperand(error), weighted))
+        var loss = max(0, innerProduct(MatrixOperand(error), weighted))
         var losses = [loss]
         var gradient = form.contract(weighted)  // −½ of that of f
         let scale = squares(form.contract(objective.weighed(objective.target)))
@@ -46,7 +46,7 @@ struct MixTFit {
         while losses.count <= mostSteps, square > gradientTolerance * gradientTolerance * scale {
             let change = MatrixOperand(expanded(direction))
             let response = objective.weighed(change)
-            let curvature = inner(change, response)
+            let curvature = innerProduct(change, response)
             guard curvature > 0 else { break }
             let step = square / curvature
             add(step, direction, to: &branches)
@@ -67,17 +67,6 @@ struct MixTFit {
         var weight = Matrix64(uninitializedRows: form.rows, columns: form.columns)
         form.expand(branches, into: weight.mutableView())
         return weight
-    }
-
-    /// Σ a · b, row by row.
-    private func inner(_ a: MatrixOperand, _ b: MatrixOperand) -> Double {
-        let sums = AlignedBuffer<Double>(uninitializedCount: a.rows)
-        parallelFor(a.rows) { row in
-            var sum = 0.0
-            for column in 0..<a.columns { sum += a[row, column] * b[row, column] }
-            sums.base[row] = sum
-        }
-        return (0..<a.rows).reduce(0) { $0 + sums.base[$1] }
     }
 
     private func squares(_ branches: [Matrix64]) -> Double {

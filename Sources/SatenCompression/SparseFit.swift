@@ -25,7 +25,7 @@ struct SparseFit {
         let rest = MatrixOperand(
             Matrix64(rows: error.rows, columns: error.columns) { Double(error[$0, $1]) - kept[$0, $1] })
         let weighed = objective.weighed(rest)
-        var loss = inner(rest, weighed)
+        var loss = innerProduct(rest, weighed)
         var gradient = gather { weighed[$0, $1] }  // −½ of that of the error
         let scale = scale()
         var direction = product(gradient, scale)
@@ -33,7 +33,7 @@ struct SparseFit {
         for _ in 0..<mostSteps where square > 0 {
             let change = MatrixOperand(scattered(direction))
             let response = objective.weighed(change)
-            let curvature = inner(change, response)
+            let curvature = innerProduct(change, response)
             guard curvature > 0 else { break }
             let step = square / curvature
             add(step, direction, to: &values)
@@ -89,17 +89,6 @@ struct SparseFit {
             }
         }
         return matrix
-    }
-
-    /// Σ a · b, row by row.
-    private func inner(_ a: MatrixOperand, _ b: MatrixOperand) -> Double {
-        let sums = AlignedBuffer<Double>(uninitializedCount: a.rows)
-        parallelFor(a.rows) { row in
-            var sum = 0.0
-            for column in 0..<a.columns { sum += a[row, column] * b[row, column] }
-            sums.base[row] = sum
-        }
-        return (0..<a.rows).reduce(0) { $0 + sums.base[$1] }
     }
 
     private func product(_ a: [Double], _ b: [Double]) -> [Double] { a.indices.map { a[$0] * b[$0] } }
