@@ -93,7 +93,13 @@ import Testing
             let pivot = try #require(try compress(.pivot, .keep(keep), type, values))
             let error = relativeError(of: weight, replacedBy: pivot.form)
             let other = relativeError(of: weight, replacedBy: plain.form)
-            #expect(type == .float32 ? error < other : error <= other)
+            let isHigher = pivot.form.entry["ranks"] != plain.form.entry["ranks"]
+            if type == .float32 {
+                // At equal ranks both are the same train, but for rounding.
+                #expect(isHigher ? error < other : error <= other * (1 + 1e-6))
+            } else {
+                #expect(error <= other)
+            }
             #expect(Double(pivot.form.parameters) <= keep * 48 * 36)
             let shapes = pivot.form.tensors.map(\.tensor.shape)
             #expect(shapes == pivot.planned?.tensors.map(\.shape) || shapes == pivot.planned?.alternative.map(\.shape))
