@@ -6,8 +6,8 @@ import Safetensors
 /// Ranks from an accuracy: a share of the energy of the group, or a bound on the error of every member.
 ///
 /// The ranks are those whose HOSVD keeps enough; what HOOI gains over it is left as a margin. An error bound must hold
-/// for each member and for the numbers as written, so the members are measured, and the share that the group may lose is
-/// lowered by what the worst of them exceeds until all are within.
+/// for each member and for the numbers as written, so the members are measured, and the share that the group may lose
+/// is lowered by what the worst of them exceeds until all are within.
 struct TuckerAccuracySearch {
     let form: TuckerForm
     let layout: TuckerLayout

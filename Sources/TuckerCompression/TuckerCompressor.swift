@@ -10,8 +10,8 @@ import Safetensors
 /// layers become one tensor whose factors are stored once (`TuckerLayout`). Budgets:
 ///
 /// - `keep`, `rank` and the ranks that `--tucker-ranks` states follow from shapes (`TuckerRankRule`);
-/// - `energy` and `error` follow from the weights: the cheapest ranks whose HOSVD keeps enough (`TuckerSpectrum`), which
-///   HOOI then only improves. An error bound holds for every member, for the numbers as written.
+/// - `energy` and `error` follow from the weights: the cheapest ranks whose HOSVD keeps enough (`TuckerSpectrum`),
+///   which HOOI then only improves. An error bound holds for every member, for the numbers as written.
 ///
 /// After the factors are rounded to their type, the core is fitted to them (`TuckerCoreFit`) and rounded last.
 ///
@@ -89,8 +89,8 @@ public struct TuckerCompressor: Compressor {
         return layout
     }
 
-    /// The ranks of plain factors that may suit the weights better than those with pivots, whose rounding is larger; nil
-    /// where pivots are not asked for, lose nothing, or plain factors save nothing.
+    /// The ranks of plain factors that may suit the weights better than those with pivots, whose rounding is larger;
+    /// nil where pivots are not asked for, lose nothing, or plain factors save nothing.
     private func plainRanks(
         _ layout: TuckerLayout, _ group: [GroupMember], _ budget: Budget
     ) throws(CompressionError) -> TuckerRanks? {

@@ -12,8 +12,8 @@ import MatrixCore
 ///     Q_k = (I ⊗ U₂)ᵀ L_kL_kᵀ (I ⊗ U₂),   P_k = U₃ᵀ R_kR_kᵀ U₃,   B_k = (I ⊗ U₂)ᵀ L_kL_kᵀ S_k R_kR_kᵀ U₃.
 ///
 /// - Method: members that have a core of their own: C_k = Q_k⁻¹ B_k P_k⁻¹. Members that share cores: conjugate
-///   gradients from the core as it is, preconditioned by (U₁ᵀU₁)⁻¹ ⊗ Q̄⁻¹ ⊗ P̄⁻¹ with the means over the members, which is
-///   the solution in one step where all metrics are the same; the error never grows.
+///   gradients from the core as it is, preconditioned by (U₁ᵀU₁)⁻¹ ⊗ Q̄⁻¹ ⊗ P̄⁻¹ with the means over the members,
+///   which is the solution in one step where all metrics are the same; the error never grows.
 /// - Cost: for every member the two products with its weight, and with a Gram matrix one product of its size.
 struct TuckerCoreFit {
     let layout: TuckerLayout

@@ -4,8 +4,8 @@ import MatrixCore
 
 /// Tucker decomposition of a stack: T ≈ C ×_members U₁ ×_rows U₂ ×_columns U₃ with orthonormal factors.
 ///
-/// - `hosvd`: each factor holds the leading singular vectors of its unfolding of T; the squared error is at most the sum
-///   of what the modes leave out, so at most √d times the least one for d compressed modes.
+/// - `hosvd`: each factor holds the leading singular vectors of its unfolding of T; the squared error is at most the
+///   sum of what the modes leave out, so at most √d times the least one for d compressed modes.
 /// - `st-hosvd`: the same with every mode contracted before the next is looked at, shortest first: the same bound, and
 ///   each step works on less.
 /// - `hooi`: from there, each factor in turn becomes the best one for the others as they are. The error never grows; it

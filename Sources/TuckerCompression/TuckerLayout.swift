@@ -53,7 +53,8 @@ struct TuckerLayout: Equatable, Sendable {
             guard side == (rows * heads, columns), split == nil || member.heads?.count == heads else {
                 throw .impossible(
                     module: member.module,
-                    reason: "\(member.outFeatures)×\(member.inFeatures) does not fit into one tensor with \(group[0].module)")
+                    reason: "\(member.outFeatures)×\(member.inFeatures) does not fit into one tensor with "
+                        + group[0].module)
             }
         }
     }
@@ -131,8 +132,8 @@ extension TuckerLayout {
         size(of: mode) - (storage == .pivot ? ranks[mode] : 0)
     }
 
-    /// Whether the form is smaller than the weights; the position of a pivot counts as two numbers, which is its size in
-    /// the smallest type.
+    /// Whether the form is smaller than the weights; the position of a pivot counts as two numbers, which is its size
+    /// in the smallest type.
     func saves(_ ranks: TuckerRanks) -> Bool {
         let factors = TuckerMode.allCases.filter { hasFactor($0, ranks) }
         if storage == .factors { return parameters(ranks) < count }

@@ -11,9 +11,9 @@ import Safetensors
 /// once, when the operator is made.
 ///
 /// - Storage: see `TuckerStorage`. In config.json: `ranks` by axis of the core; for stacks `group` (the module name of
-///   the first member), `slice` (the member), `whole` (axes without a factor); for attention `heads` and `axis`, the side
-///   of the weight that is divided into heads; `pivot` where factors are stored by pivots, which are put back in their
-///   rows when the operator is made.
+///   the first member), `slice` (the member), `whole` (axes without a factor); for attention `heads` and `axis`, the
+///   side of the weight that is divided into heads; `pivot` where factors are stored by pivots, which are put back in
+///   their rows when the operator is made.
 public struct TuckerOperator: SharedInputOperator {
     public static let schema = "TuckerLinear"
 

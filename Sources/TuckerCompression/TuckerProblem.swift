@@ -6,8 +6,8 @@ import MatrixCore
 
 /// The stack whose plain Tucker decomposition solves a weighted problem, and the way back to factors of the weights.
 ///
-/// Member k stands as S_k (heads·rows × columns) and is measured by ‖L_kᵀ (S_k − S'_k) R_k‖ with its own metrics. Shared
-/// factors need shared metrics, so S_k is looked at as w_k · (I ⊗ Lᵀ) S_k R with
+/// Member k stands as S_k (heads·rows × columns) and is measured by ‖L_kᵀ (S_k − S'_k) R_k‖ with its own metrics.
+/// Shared factors need shared metrics, so S_k is looked at as w_k · (I ⊗ Lᵀ) S_k R with
 ///
 ///     R Rᵀ = Σ_k mean(L_kL_kᵀ) · R_kR_kᵀ,    L Lᵀ = Σ_k mean(R_kR_kᵀ) · (mean diagonal block of L_kL_kᵀ),
 ///

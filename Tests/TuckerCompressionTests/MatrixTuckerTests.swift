@@ -26,7 +26,8 @@ import Testing
 
     @Test func bothMetricsAreHonoured() throws {
         let weight = TuckerOracle.random(20, 28, seed: 2)
-        let inputs = try TuckerOracle.gram(28, samples: 60, seed: 3), outputs = try TuckerOracle.gram(20, samples: 50, seed: 4)
+        let inputs = try TuckerOracle.gram(28, samples: 60, seed: 3)
+        let outputs = try TuckerOracle.gram(20, samples: 50, seed: 4)
         let tasks = TuckerOracle.tasks([weight], inputs: [.gram(inputs)], outputs: [.gram(outputs)])
         let found = try TuckerOracle.operators(tasks, .rank(4))
         let wide = Matrix64(rows: 20, columns: 28) { Double(weight[$0, $1]) }
@@ -51,7 +52,9 @@ import Testing
         let gram = try TuckerOracle.gram(36, samples: 10, seed: 7)
         let tasks = TuckerOracle.tasks([weight], inputs: [.gram(gram)])
         let outcome = try TuckerOracle.compressor().compress(tasks, budget: .rank(10))
-        guard case .compressed(let found, let evidence) = outcome[0] else { throw TuckerOracle.Unexpected(reason: "dense") }
+        guard case .compressed(let found, let evidence) = outcome[0] else {
+            throw TuckerOracle.Unexpected(reason: "dense")
+        }
         #expect(try #require(evidence.shift) > 0)
         #expect(TuckerOracle.squaredError(tasks, [found]) < 1e-8 * TuckerOracle.squaredNorm(tasks))
         #expect(sumOfSquares(MatrixOperand(found.reconstruct())) < 4 * sumOfSquares(MatrixOperand(weight)))
@@ -62,7 +65,9 @@ import Testing
         let weight = TuckerOracle.related(count: 1, rows: 60, columns: 80, seed: 8)[0]
         let tasks = TuckerOracle.tasks([weight], type: type)
         let outcome = try TuckerOracle.compressor().compress(tasks, budget: .rank(6))
-        guard case .compressed(let found, let evidence) = outcome[0] else { throw TuckerOracle.Unexpected(reason: "dense") }
+        guard case .compressed(let found, let evidence) = outcome[0] else {
+            throw TuckerOracle.Unexpected(reason: "dense")
+        }
         let error = tasks[0].objective.relativeError(of: found)
         let optimum = 1 - (evidence.energyKept ?? 0)
         #expect(error * error - optimum < pow(type.epsilon, 2))

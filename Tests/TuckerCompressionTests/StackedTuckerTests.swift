@@ -176,7 +176,8 @@ import Testing
     @Test func metricsOfAttentionOutputsAreHonoured() throws {
         let splits: [HeadSplit?] = (0..<4).map { HeadSplit(count: 3, axis: $0 == 3 ? .inputs : .outputs) }
         let weights = (0..<4).map { TuckerOracle.random(24, 24, seed: 90 + UInt64($0)) }
-        let shared = try TuckerOracle.gram(24, samples: 60, seed: 95), own = try TuckerOracle.gram(24, samples: 60, seed: 96)
+        let shared = try TuckerOracle.gram(24, samples: 60, seed: 95)
+        let own = try TuckerOracle.gram(24, samples: 60, seed: 96)
         let inputs: [Metric] = [.gram(shared), .gram(shared), .gram(shared), .gram(own)]
         let tasks = TuckerOracle.tasks(weights, inputs: inputs, heads: splits)
         let values = ["tucker-group": "heads", "tucker-ranks": "12,8,4"]

@@ -108,7 +108,8 @@ enum TuckerOracle {
         try fitCores()
         for _ in 0..<sweeps {
             // A from the B_k = C_k F: A Σ B_k G B_kᵀ = Σ W_k G B_kᵀ.
-            var gram = Matrix64(rows: ranks.rows, columns: ranks.rows), right = Matrix64(rows: a.rows, columns: ranks.rows)
+            var gram = Matrix64(rows: ranks.rows, columns: ranks.rows)
+            var right = Matrix64(rows: a.rows, columns: ranks.rows)
             for (w, c) in zip(wide, cores) {
                 let b = c * f
                 gram = gram + (b * moment) * b.transposed

@@ -80,8 +80,10 @@ import Testing
         let positions = try #require(good[name]).array(of: Int32.self)
         let count = positions.count
         let bad: [StoredTensor] = [
-            StoredTensor(positions.reversed(), dtype: .i32), StoredTensor([Int32](repeating: 0, count: count), dtype: .i32),
-            StoredTensor(positions.dropLast() + [1000], dtype: .i32), StoredTensor([-1] + positions.dropFirst(), dtype: .i32),
+            StoredTensor(positions.reversed(), dtype: .i32),
+            StoredTensor([Int32](repeating: 0, count: count), dtype: .i32),
+            StoredTensor(positions.dropLast() + [1000], dtype: .i32),
+            StoredTensor([-1] + positions.dropFirst(), dtype: .i32),
             StoredTensor(Array(positions.dropLast()), dtype: .i32),
         ]
         for tensor in bad {

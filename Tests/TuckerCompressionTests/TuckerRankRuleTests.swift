@@ -12,7 +12,9 @@ import Testing
     }
 
     /// r(m + n) + r² ≤ ρ·m·n, counted by hand for the first: 22·128 + 22² = 3300 > 3276.8 ≥ 21·128 + 21² = 3129.
-    @Test(arguments: [(64, 64, 0.8, 21), (64, 172, 0.5, 21), (4096, 11008, 0.4, 1112), (8, 8, 0.01, 1), (10, 10, 0.21, 1)])
+    @Test(arguments: [
+        (64, 64, 0.8, 21), (64, 172, 0.5, 21), (4096, 11008, 0.4, 1112), (8, 8, 0.01, 1), (10, 10, 0.21, 1),
+    ])
     func keepOfAMatrixIsTheLargestRankThatFits(m: Int, n: Int, keep: Double, rank: Int) throws {
         let ranks = try #require(TuckerRankRule(layout: stack(1, m, n)).ranks(for: .keep(keep)))
         #expect(ranks.rows == rank && ranks.columns == rank)
