@@ -22,6 +22,9 @@ struct GramPeeling {
 
     /// Orthonormal columns (m × r) that every left vector shall be orthogonal to.
     var leading: MatrixOperand?
+    /// Columns shorter than this have no direction: they are the rounding of the matrix that b was made from. Without
+    /// it, only the rounding of b itself is known.
+    var noise = 0.0
 
     struct Result {
         var values: [Double]  // n, descending
@@ -33,7 +36,7 @@ struct GramPeeling {
         let n = b.columns
         var values = [Double](repeating: 0, count: n)
         var rotation = Matrix64.identity(n)
-        let floor = Double.ulpOfOne / 16 * sumOfSquares(MatrixOperand(b)).squareRoot()
+        let floor = max(noise, Double.ulpOfOne / 16 * sumOfSquares(MatrixOperand(b)).squareRoot())
         let all = b.mutableView()
         var done = 0, completing = false
         while done < n {

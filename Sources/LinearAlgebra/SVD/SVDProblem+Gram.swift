@@ -158,8 +158,10 @@ extension SVDProblem {
     private func refine(_ factors: inout Factors, columns: Range<Int>) throws(LinearAlgebraError) {
         var block = Matrix64(uninitializedRows: tall.rows, columns: columns.count)
         multiply(tall, MatrixOperand(factors.short.view.columns(columns)), into: block.mutableView())
-        let refined = try GramPeeling(leading: MatrixOperand(factors.long.view.columns(0..<columns.lowerBound)))
-            .decompose(&block)
+        // Of columns that A all but annihilates, rounding alone is left, and that may well point along a leading vector.
+        let peeling = GramPeeling(
+            leading: MatrixOperand(factors.long.view.columns(0..<columns.lowerBound)), noise: 4 * Double.ulpOfOne * norm)
+        let refined = try peeling.decompose(&block)
         multiplyInPlace(factors.short.mutableView().columns(columns), by: refined.rotation)
         convert(MatrixOperand(block), into: MutableMatrixOperand(factors.long.mutableView().columns(columns)))
         for (j, value) in zip(columns, refined.values) { factors.values[j] = value }

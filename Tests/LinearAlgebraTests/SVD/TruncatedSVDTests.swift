@@ -59,6 +59,19 @@ struct SpectrumCase: CustomTestStringConvertible, Sendable {
         #expect(departureFromOrthonormal(Matrix64(result.u)) <= 1e-5)
     }
 
+    /// Small integers, whose products are exact: what A leaves of the vectors it annihilates is then parallel to those
+    /// that it does not.
+    @Test(arguments: [1e-30, 1, 1e30], exactRoutes)
+    func vectorsOfAMatrixWithoutFullRankAreOrthonormal(_ scale: Double, _ route: TruncatedSVD.Route) throws {
+        for (rows, columns, rank) in [(30, 3, 1), (3, 30, 1), (40, 12, 2), (17, 17, 1)] {
+            let a = Matrix(rows: rows, columns: columns) { i, j in
+                Float(scale) * Float((0..<rank).reduce(0) { $0 + (i * ($1 + 3) % 7 - 3) * (j * (2 * $1 + 1) % 5 + 1) })
+            }
+            try check(a, min(rows, columns), route)
+            try check(a, rank, route)
+        }
+    }
+
     /// Orthonormal factors, the spectrum of the oracle, and an error within 1e-6 of what the spectrum allows, beyond
     /// the rounding of the factors themselves.
     private func check(
