@@ -50,24 +50,50 @@ extension Model {
         switch description.residual {
         case .sequential:
             block.attentionNorm.apply(x.readable, into: normalised)
-            add(block.attention.apply(normalised.readable, rotary: rotary, state).readable, to: x)
+            let attended = block.attention.apply(normalised.readable, rotary: rotary, state)
+            willAdd(block.attention.output, to: x, state)
+            add(attended.readable, to: x)
             block.feedForwardNorm.apply(x.readable, into: normalised)
             block.feedForward.apply(normalised.readable, into: fed, state)
+            willAdd(block.feedForward.exit, to: x, state)
             add(fed.readable, to: x)
         case .parallel:
             block.attentionNorm.apply(x.readable, into: normalised)
             let attended = block.attention.apply(normalised.readable, rotary: rotary, state)
             block.feedForwardNorm.apply(x.readable, into: normalised)
             block.feedForward.apply(normalised.readable, into: fed, state)
+            if state.observer != nil {
+                willAdd(block.attention.output, to: x, state)
+                // The sum that the feed-forward part completes, which is nowhere otherwise: both are added at once.
+                sum(x.readable, attended.readable, into: normalised)
+                willAdd(block.feedForward.exit, to: normalised, state)
+            }
             add(attended.readable, to: fed)
             add(fed.readable, to: x)
         case .normalisedAfter:
-            add(block.attention.apply(x.readable, rotary: rotary, state).readable, to: x)
+            let attended = block.attention.apply(x.readable, rotary: rotary, state)
+            willAdd(block.attention.output, to: x, state)
+            add(attended.readable, to: x)
             block.attentionNorm.apply(inPlace: x)
             block.feedForward.apply(x.readable, into: fed, state)
+            willAdd(block.feedForward.exit, to: x, state)
             add(fed.readable, to: x)
             block.feedForwardNorm.apply(inPlace: x)
         }
+    }
+
+    /// Tells the observer what the outputs of a layer are added to; experts have no one layer that gives them.
+    private func willAdd(_ layer: Linear?, to x: MutableMatrixView<Float>, _ state: SequenceState) {
+        guard let layer else { return }
+        state.observer?.willAdd(outputsOf: layer.name, to: x.readable)
+    }
+
+    /// target ← a + b
+    private func sum(_ a: MatrixView<Float>, _ b: MatrixView<Float>, into target: MutableMatrixView<Float>) {
+        for row in 0..<target.rows {
+            (target.base + row * target.rowStride).update(from: a.base + row * a.rowStride, count: target.columns)
+        }
+        add(b, to: target)
     }
 
     /// target += source

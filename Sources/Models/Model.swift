@@ -40,6 +40,14 @@ public struct Model: Sendable {
                 case .experts(let network): network.apply(x, into: y, state)
                 }
             }
+
+            /// The layer that gives the outputs; nil for experts.
+            var exit: Linear? {
+                switch self {
+                case .dense(let network): network.exit
+                case .experts: nil
+                }
+            }
         }
     }
 

@@ -93,4 +93,49 @@ struct PairedMomentsTests {
             for j in 0..<Self.features { #expect(abs(target[i, j] - Double(weight[i, j])) < 1e-8) }
         }
     }
+
+    /// What the residual stream lacks is an error like any other: against explicit sums of explicit tokens, and no
+    /// neighbour of the target is better.
+    @Test func whatTheResidualStreamLacksIsMadeUpFor() throws {
+        let stream = CounterRandom(seed: 31).normalMatrix(rows: Self.count, columns: Self.outputs) as Matrix
+        // Partly to be seen in the inputs, partly not.
+        let seenStream = Matrix(rows: Self.count, columns: Self.outputs) { token, row in
+            0.7 * stream[token, row] + 0.5 * seen[token, row]
+        }
+        let moments = PairedMoments(features: Self.features)
+        for rows in [0..<60, 60..<Self.count] {
+            moments.add(x.view.rows(rows), seen.view.rows(rows))
+            moments.addResiduals(
+                stream.view.rows(rows), seenStream.view.rows(rows), at: x.view.rows(rows), seen.view.rows(rows))
+        }
+        let correction = try moments.correction()
+        func error(_ replacement: Matrix) -> Double {
+            var sum = 0.0
+            for token in 0..<Self.count {
+                for row in 0..<Self.outputs {
+                    var difference = Double(stream[token, row]) - Double(seenStream[token, row])
+                    for column in 0..<Self.features {
+                        difference += Double(weight[row, column]) * Double(x[token, column])
+                        difference -= Double(replacement[row, column]) * Double(seen[token, column])
+                    }
+                    sum += difference * difference
+                }
+            }
+            return sum
+        }
+        let wide = correction.target(for: MatrixOperand(weight))
+        let target = Matrix(rows: Self.outputs, columns: Self.features) { Float(wide[$0, $1]) }
+        let norm = self.error(weight, x, Matrix(rows: Self.outputs, columns: Self.features), x)
+        let relative = correction.relativeError(of: target, for: MatrixOperand(weight))
+        #expect(abs(relative - (error(target) / norm).squareRoot()) < 1e-6)
+        #expect(error(target) < 0.9 * error(weight))
+        for seed in 0..<3 {
+            let random = CounterRandom(seed: UInt64(40 + seed)).normalMatrix(
+                rows: Self.outputs, columns: Self.features) as Matrix
+            let other = Matrix(rows: Self.outputs, columns: Self.features) {
+                target[$0, $1] + 0.02 * random[$0, $1]
+            }
+            #expect(error(other) > error(target))
+        }
+    }
 }

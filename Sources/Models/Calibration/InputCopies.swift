@@ -1,10 +1,13 @@
 import MatrixCore
 import Statistics
 
-/// Copies some inputs of a forward pass, token by token: for comparing two networks that read the same text.
+/// Copies some inputs of a forward pass, token by token, and what the outputs of their layers are added to: for comparing
+/// two networks that read the same text.
 public final class InputCopies: ForwardObserver {
     private var rows: [String: Matrix] = [:]
     private var filled: [String: Int] = [:]
+    /// By input, of those whose layer writes to the residual stream.
+    private var residuals: [String: Matrix] = [:]
     private let features: [String: Int]
     private let capacity: Int
 
@@ -23,18 +26,34 @@ public final class InputCopies: ForwardObserver {
         guard let features = features[module] else { return }
         let start = filled[module] ?? 0
         var copy = rows.removeValue(forKey: module) ?? Matrix(uninitializedRows: capacity, columns: features)
-        let target = copy.mutableView()
-        for row in 0..<input.rows {
-            (target.base + (start + row) * target.rowStride).update(
-                from: input.base + row * input.rowStride, count: features)
-        }
+        Self.copy(input, to: copy.mutableView().rows(start..<start + input.rows))
         rows[module] = copy
         filled[module] = start + input.rows
+    }
+
+    public func willAdd(outputsOf module: String, to residual: MatrixView<Float>) {
+        guard features[module] != nil else { return }
+        var copy =
+            residuals.removeValue(forKey: module) ?? Matrix(uninitializedRows: capacity, columns: residual.columns)
+        Self.copy(residual, to: copy.mutableView().rows(0..<residual.rows))
+        residuals[module] = copy
     }
 
     /// What the layers of an input read (tokens × n).
     public func tokens(of input: LayerInput) -> MatrixView<Float> {
         let copy = rows[input.name] ?? Matrix(rows: 0, columns: input.features)
         return copy.view.rows(0..<(filled[input.name] ?? 0))
+    }
+
+    /// What the outputs of the layer that reads an input are added to (tokens × hidden); nil for layers within a block.
+    public func residual(of input: LayerInput) -> MatrixView<Float>? {
+        residuals[input.name]?.view.rows(0..<(filled[input.name] ?? 0))
+    }
+
+    private static func copy(_ source: MatrixView<Float>, to target: MutableMatrixView<Float>) {
+        for row in 0..<source.rows {
+            (target.base + row * target.rowStride).update(
+                from: source.base + row * source.rowStride, count: source.columns)
+        }
     }
 }

@@ -32,12 +32,16 @@ public protocol ForwardObserver: AnyObject {
     /// A linear layer is about to be applied to `input` (tokens × inFeatures); the view is valid during the call. A
     /// layer may be given its tokens in several parts; layers that share an input are given the same memory.
     func willApply(_ module: String, to input: MatrixView<Float>)
+    /// The outputs of a linear layer are about to be added to `residual` (tokens × hidden), all tokens at once; the view
+    /// is valid during the call. Not told of experts.
+    func willAdd(outputsOf module: String, to residual: MatrixView<Float>)
     /// A transformer layer is done; `hidden` (tokens × hidden) is its output.
     func didFinish(layer: Int, hidden: MatrixView<Float>)
 }
 
 extension ForwardObserver {
     public func willApply(_ module: String, to input: MatrixView<Float>) {}
+    public func willAdd(outputsOf module: String, to residual: MatrixView<Float>) {}
     public func didFinish(layer: Int, hidden: MatrixView<Float>) {}
 }
 

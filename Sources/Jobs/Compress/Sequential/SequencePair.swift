@@ -38,7 +38,12 @@ final class SequencePair {
             try dense.apply(layer: layer, to: x, runs.0)
             try load(tokens, place, states?.compressed, into: x, runs.1)
             try compressed.apply(layer: layer, to: x, runs.1)
-            for (input, sum) in sums { sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input)) }
+            for (input, sum) in sums {
+                sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
+                if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {
+                    sum.addResiduals(residual, seen, at: copies.0.tokens(of: input), copies.1.tokens(of: input))
+                }
+            }
         }
         return sums
     }
