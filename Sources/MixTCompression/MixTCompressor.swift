@@ -13,7 +13,7 @@ import Safetensors
 /// - Source: Tensor Mixture, arXiv 2605.25344; see `MixTForm` for what differs.
 public struct MixTCompressor: Compressor {
     public static let method = "mixt"
-    public static let optionNames = ["mixt-base", "mixt-branches", "mixt-padding"]
+    public static let optionNames = ["mixt-base", "mixt-branches", "mixt-order", "mixt-padding"]
     public static let sizeOptionNames = ["mixt-branches"]
 
     /// d.
@@ -21,11 +21,25 @@ public struct MixTCompressor: Compressor {
     /// N; nil lets the budget decide.
     public var branches: Int?
     public var padding: MixTForm.Padding
+    public var order: OrderChoice
+    /// Of the search for an order.
+    public var seed: UInt64 = 0
 
-    public init(base: Int = 2, branches: Int? = nil, padding: MixTForm.Padding = .multiple) {
+    /// Where the rows and columns stand in the form.
+    public enum OrderChoice: String, Sendable, CaseIterable {
+        /// As in the matrix.
+        case natural
+        /// Where the form loses less (`MixTOrderSearch`).
+        case fitted
+    }
+
+    public init(
+        base: Int = 2, branches: Int? = nil, padding: MixTForm.Padding = .multiple, order: OrderChoice = .natural
+    ) {
         self.base = base
         self.branches = branches
         self.padding = padding
+        self.order = order
     }
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
@@ -36,7 +50,9 @@ public struct MixTCompressor: Compressor {
         // One branch is the matrix itself.
         let branches = try settings.integer("mixt-branches", from: 2)
         self.init(
-            base: base ?? 2, branches: branches, padding: try settings.word("mixt-padding") ?? .multiple)
+            base: base ?? 2, branches: branches, padding: try settings.word("mixt-padding") ?? .multiple,
+            order: try settings.word("mixt-order") ?? .natural)
+        seed = settings.seed
     }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
@@ -45,7 +61,7 @@ public struct MixTCompressor: Compressor {
             guard let form = try form(of: member, budget: budget) else { return nil }
             sizes.append(
                 Self.saves(form, member)
-                    ? Self.planned(member, form) : PlannedSize(dense: member, because: Self.reason(member, form)))
+                    ? planned(member, form) : PlannedSize(dense: member, because: Self.reason(member, form)))
         }
         return sizes
     }
@@ -148,28 +164,30 @@ public struct MixTCompressor: Compressor {
 
     private func fit(_ form: MixTForm, _ task: CompressionTask) -> Fit {
         let objective = task.objective
-        var branches = MixTWeightMatching(form: form).branches(of: objective.target)
         var evidence = CompressionEvidence(solver: "weight-matching")
+        var places: MixTOrder?
+        if order == .fitted {
+            let search = MixTOrderSearch(form: form, seed: seed).order(of: objective.target)
+            places = search.order
+            evidence.details["natural_order_energy"] = JSON(search.naturalEnergy)
+            evidence.details["fitted_order_energy"] = JSON(search.energy)
+        }
+        let map = MixTMap(form: form, order: places)
+        var branches = MixTWeightMatching(map: map).branches(of: objective.target)
         if !objective.isPlain || form.isPadded {
-            let result = MixTFit(form: form, objective: objective).improve(branches)
+            let result = MixTFit(map: map, objective: objective).improve(branches)
             branches = result.branches
             evidence.solver = "weight-matching+cg"
             evidence.details["steps"] = JSON(result.steps)
         }
         let compressed = MixTOperator(
-            form, branches: branches.map { MatrixOperand($0) }, storedAs: task.member.factorType)
-        let computed = expanded(form, branches)
+            form, branches: branches.map { MatrixOperand($0) }, order: places, storedAs: task.member.factorType)
+        let computed = map.expand(branches)
         evidence.energyKept = Self.energyKept(objective, computed)
         evidence.roundingError = Self.roundingError(compressed, computed, target: objective.target)
         evidence.shift = objective.shift
         evidence.details["redundant_parameters"] = JSON(form.redundantParameters)
         return Fit(compressed: compressed, evidence: evidence)
-    }
-
-    private func expanded(_ form: MixTForm, _ branches: [Matrix64]) -> Matrix64 {
-        var weight = Matrix64(uninitializedRows: form.rows, columns: form.columns)
-        form.expand(branches, into: weight.mutableView())
-        return weight
     }
 
     private static func energyKept(_ objective: Objective, _ computed: Matrix64) -> Double {
@@ -193,13 +211,15 @@ public struct MixTCompressor: Compressor {
 
     private static func saves(_ form: MixTForm, _ member: GroupMember) -> Bool { form.parameters < member.parameters }
 
-    private static func planned(_ member: GroupMember, _ form: MixTForm) -> PlannedSize {
-        PlannedSize(
-            schema: MixTOperator.schema, entry: form.entry, macs: form.macs,
-            tensors: (0..<form.branches).map {
-                PlannedTensor(
-                    MixTOperator.tensorName($0), TensorDType(member.factorType), [form.branchRows, form.branchColumns])
-            })
+    private func planned(_ member: GroupMember, _ form: MixTForm) -> PlannedSize {
+        let branches = (0..<form.branches).map {
+            PlannedTensor(
+                MixTOperator.tensorName($0), TensorDType(member.factorType), [form.branchRows, form.branchColumns])
+        }
+        let places = order == .fitted ? MixTOrder.plannedTensors(form) : []
+        return PlannedSize(
+            schema: MixTOperator.schema, entry: form.entry(ordered: order == .fitted), macs: form.macs,
+            tensors: branches + places)
     }
 
     private static func reason(_ member: GroupMember, _ form: MixTForm) -> String {

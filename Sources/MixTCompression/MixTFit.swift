@@ -5,7 +5,7 @@ import MatrixCore
 /// The branches that minimise the error in any metric, by conjugate gradients.
 ///
 /// Minimises f(T) = ‖L_oᵀ (W − A(T)) L_i‖_F² over T = (T_0 … T_(N−1)), A the map from branches to weights
-/// (`MixTForm.expand`). With H = L_oL_oᵀ and G = L_iL_iᵀ the normal equations are
+/// (`MixTMap.expand`). With H = L_oL_oᵀ and G = L_iL_iᵀ the normal equations are
 ///
 ///     Aᵀ( H A(T) G ) = Aᵀ( H W G )
 ///
@@ -16,7 +16,7 @@ import MatrixCore
 ///   have one, and passes over W otherwise; scratch is two weights in Double.
 /// - Source: Hestenes and Stiefel, "Methods of conjugate gradients", 1952, on the normal equations.
 struct MixTFit {
-    let form: MixTForm
+    let map: MixTMap
     let objective: Objective
     var mostSteps = 60
     /// Ends where the gradient is this much smaller than it would be for T = 0.
@@ -35,22 +35,22 @@ struct MixTFit {
     /// - Parameter start: T_0 … T_(N−1) to improve.
     func improve(_ start: [Matrix64]) -> Result {
         var branches = start
-        let error = Matrix64(subtracting: expanded(start), from: objective.target)
+        let error = Matrix64(subtracting: map.expand(start), from: objective.target)
         let weighted = objective.weighed(MatrixOperand(error))
         var loss = max(0, innerProduct(MatrixOperand(error), weighted))
         var losses = [loss]
-        var gradient = form.contract(weighted)  // −½ of that of f
-        let scale = squares(form.contract(objective.weighed(objective.target)))
+        var gradient = map.contract(weighted)  // −½ of that of f
+        let scale = squares(map.contract(objective.weighed(objective.target)))
         var direction = gradient
         var square = squares(gradient)
         while losses.count <= mostSteps, square > gradientTolerance * gradientTolerance * scale {
-            let change = MatrixOperand(expanded(direction))
+            let change = MatrixOperand(map.expand(direction))
             let response = objective.weighed(change)
             let curvature = innerProduct(change, response)
             guard curvature > 0 else { break }
             let step = square / curvature
             add(step, direction, to: &branches)
-            add(-step, form.contract(response), to: &gradient)
+            add(-step, map.contract(response), to: &gradient)
             let gain = step * square
             loss = max(0, loss - gain)
             losses.append(loss)
@@ -60,13 +60,6 @@ struct MixTFit {
             square = next
         }
         return Result(branches: branches, losses: losses)
-    }
-
-    /// A(T) (m × n).
-    private func expanded(_ branches: [Matrix64]) -> Matrix64 {
-        var weight = Matrix64(uninitializedRows: form.rows, columns: form.columns)
-        form.expand(branches, into: weight.mutableView())
-        return weight
     }
 
     private func squares(_ branches: [Matrix64]) -> Double {

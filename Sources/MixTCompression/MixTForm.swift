@@ -69,6 +69,18 @@ public struct MixTForm: Sendable, Equatable {
         paddedColumns = padded.columns
     }
 
+    /// The form of the transposed weight.
+    var transposed: MixTForm { MixTForm(swapping: self) }
+
+    private init(swapping form: MixTForm) {
+        base = form.base
+        branches = form.branches
+        rows = form.columns
+        columns = form.rows
+        paddedRows = form.paddedColumns
+        paddedColumns = form.paddedRows
+    }
+
     /// Copies of the window of branch k outside of it: d^k.
     public func outer(_ branch: Int) -> Int { power(branch) }
     /// Copies inside of it: d^(N−1−k).

@@ -12,6 +12,8 @@ public struct MixTOperator: LinearOperator {
     public static let schema = "MixTLinear"
 
     public let form: MixTForm
+    /// Which row and column of W' stands at every place of the form; nil where each stands at its own.
+    public let order: MixTOrder?
     /// T_0 … T_(N−1), each (p × q).
     public let branches: [StoredTensor]
     /// The same, as the kernels read them.
@@ -19,13 +21,20 @@ public struct MixTOperator: LinearOperator {
 
     /// - Parameters:
     ///   - values: T_0 … T_(N−1), each (p × q).
-    ///   - type: what they are rounded to.
-    public init(_ form: MixTForm, branches values: [MatrixOperand], storedAs type: ElementType) {
+    ///   - order: of the rows and columns, where it is not the natural one.
+    ///   - type: what the branches are rounded to.
+    public init(
+        _ form: MixTForm, branches values: [MatrixOperand], order: MixTOrder? = nil, storedAs type: ElementType
+    ) {
+        precondition(
+            order.map { $0.rows.count == form.rows && $0.columns.count == form.columns } ?? true,
+            "an order of another shape")
         precondition(values.count == form.branches, "another number of branches")
         precondition(
             values.allSatisfy { $0.rows == form.branchRows && $0.columns == form.branchColumns },
             "branches of another shape")
         self.form = form
+        self.order = order
         branches = values.map { StoredTensor($0, as: type) }
         factors = branches.compactMap { $0.multiplicand() }
     }
@@ -59,6 +68,7 @@ public struct MixTOperator: LinearOperator {
         }
         branches = tensors
         self.factors = factors
+        order = try MixTOrder(reading: source, form: form)
     }
 
     static func tensorName(_ branch: Int) -> String { "mixt.\(branch)" }
@@ -66,10 +76,10 @@ public struct MixTOperator: LinearOperator {
     public var outFeatures: Int { form.rows }
     public var inFeatures: Int { form.columns }
     public var macs: Int { form.macs }
-    public var entry: JSONObject { form.entry }
+    public var entry: JSONObject { form.entry(ordered: order != nil) }
 
     public var tensors: [OperatorTensor] {
-        branches.enumerated().map { OperatorTensor(Self.tensorName($0), $1) }
+        branches.enumerated().map { OperatorTensor(Self.tensorName($0), $1) } + (order?.tensors ?? [])
     }
 
     public func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>) {
@@ -77,13 +87,20 @@ public struct MixTOperator: LinearOperator {
         guard tokens > 0 else { return }
         var input = Matrix(uninitializedRows: form.paddedColumns, columns: tokens)  // xᵀ (K × tokens)
         let source = input.mutableView()
-        convert(MatrixOperand(x).transposed, into: MutableMatrixOperand(source.rows(0..<form.columns)))
+        let ordered = order.map { $0.gatheringColumns(of: x) }
+        convert(
+            MatrixOperand(ordered?.view ?? x).transposed,
+            into: MutableMatrixOperand(source.rows(0..<form.columns)))
         let padding = (form.paddedColumns - form.columns) * tokens
         (source.base + form.columns * tokens).update(repeating: 0, count: padding)
         var output = Matrix(uninitializedRows: form.paddedRows, columns: tokens)  // yᵀ (M × tokens)
         let target = output.mutableView()
         for (k, factor) in factors.enumerated() { apply(k, factor, source.readable, target) }
-        convert(MatrixOperand(target.readable.rows(0..<form.rows)).transposed, into: MutableMatrixOperand(y))
+        let result = MatrixOperand(target.readable.rows(0..<form.rows)).transposed  // (tokens × m)
+        guard let order else { return convert(result, into: MutableMatrixOperand(y)) }
+        var placed = Matrix(uninitializedRows: tokens, columns: form.rows)
+        convert(result, into: MutableMatrixOperand(placed.mutableView()))
+        order.scatterRows(placed.view, into: y)
     }
 
     /// y ← (1/N) (I ⊗ T_k ⊗ I) x for the first branch, y ← y + … for the others; x (K × tokens), y (M × tokens).
@@ -121,17 +138,21 @@ public struct MixTOperator: LinearOperator {
         }
         var weight = Matrix(uninitializedRows: form.rows, columns: form.columns)
         form.expand(values, into: weight.mutableView())
-        return weight
+        return order?.restored(weight) ?? weight
     }
 }
 
 extension MixTForm {
     /// What config.json says of the form.
-    var entry: JSONObject {
-        [
+    ///
+    /// - Parameter ordered: whether the places of the rows and columns are stored beside the branches.
+    func entry(ordered: Bool) -> JSONObject {
+        var entry: JSONObject = [
             "base": JSON(base), "branches": JSON(branches), "padded": [JSON(paddedRows), JSON(paddedColumns)],
             "size": [JSON(rows), JSON(columns)],
         ]
+        if ordered { entry["order"] = JSON(MixTOrder.word) }
+        return entry
     }
 }
 

@@ -17,15 +17,16 @@ import MatrixCore
 /// - Source: the operator is that of arXiv 2605.25344, which gives no formula for its weight matching; this one equals
 ///   least squares to machine precision (see the tests).
 struct MixTWeightMatching {
-    let form: MixTForm
+    let map: MixTMap
+    private var form: MixTForm { map.form }
 
     /// - Parameter weight: W (m × n).
     /// - Returns: T_0 … T_(N−1), each (p × q).
     func branches(of weight: MatrixOperand) -> [Matrix64] {
         let count = form.branches
-        // `contract` sums over d^(N−1) copies and divides by N.
+        // `map` sums over d^(N−1) copies and divides by N.
         let copies = Double(form.outer(count - 1))
-        return form.contract(weight).enumerated().map { k, sums in
+        return map.contract(weight).enumerated().map { k, sums in
             var branch = sums
             if k < count - 1 { subtractMeanOfFirstBond(from: &branch) }
             let scale = Double(count * count) / copies

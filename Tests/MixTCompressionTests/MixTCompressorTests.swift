@@ -98,15 +98,19 @@ import Testing
     }
 
     @Test func optionsAreRead() throws {
-        let values = ["mixt-base": "3", "mixt-branches": "2", "mixt-padding": "power"]
+        let values = ["mixt-base": "3", "mixt-branches": "2", "mixt-order": "fitted", "mixt-padding": "power"]
         let compressor = try MixTCompressor(MethodSettings(values: values))
         #expect(compressor.base == 3 && compressor.branches == 2 && compressor.padding == .power)
+        #expect(compressor.order == .fitted)
         #expect(Set(values.keys) == Set(MixTCompressor.optionNames))
         let plain = try MixTCompressor(MethodSettings())
-        #expect(plain.base == 2 && plain.branches == nil && plain.padding == .multiple)
+        #expect(plain.base == 2 && plain.branches == nil && plain.padding == .multiple && plain.order == .natural)
     }
 
-    @Test(arguments: [("mixt-base", "1"), ("mixt-base", "two"), ("mixt-branches", "1"), ("mixt-padding", "none")])
+    @Test(arguments: [
+        ("mixt-base", "1"), ("mixt-base", "two"), ("mixt-branches", "1"), ("mixt-padding", "none"),
+        ("mixt-order", "best"),
+    ])
     func optionsThatMakeNoSenseAreRefused(name: String, value: String) throws {
         let error = #expect(throws: CompressionError.self) { try MixTCompressor(MethodSettings(values: [name: value])) }
         guard case .badOption(name, _) = try #require(error) else {

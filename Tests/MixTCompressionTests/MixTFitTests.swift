@@ -19,7 +19,7 @@ import Testing
         let form = try #require(MixTForm(rows: m, columns: n, base: base, branches: branches))
         let weight: Matrix64 = CounterRandom(seed: 2).normalMatrix(rows: m, columns: n)
         let objective = Objective(target: MatrixOperand(weight))
-        let matched = MixTWeightMatching(form: form).branches(of: objective.target)
+        let matched = MixTWeightMatching(map: MixTMap(form: form)).branches(of: objective.target)
         let least = MixTOracle.leastLoss(form, objective)
         #expect(abs(MixTOracle.loss(form, objective, matched) - least) < 1e-10 * least)
     }
@@ -28,7 +28,7 @@ import Testing
         let form = try #require(MixTForm(rows: 48, columns: 32, base: 2, branches: 4))
         let weight = MixTOracle.weight(form, MixTOracle.randomBranches(form))
         let objective = Objective(target: MatrixOperand(weight))
-        let matched = MixTWeightMatching(form: form).branches(of: objective.target)
+        let matched = MixTWeightMatching(map: MixTMap(form: form)).branches(of: objective.target)
         #expect(MixTOracle.loss(form, objective, matched) < 1e-24 * sumOfSquares(objective.target))
     }
 
@@ -47,11 +47,11 @@ import Testing
             objective.outputs = try gram(shape.m, samples: 40)
         default: break
         }
-        var fit = MixTFit(form: form, objective: objective)
+        var fit = MixTFit(map: MixTMap(form: form), objective: objective)
         fit.mostSteps = 400
         fit.gradientTolerance = 1e-13
         fit.leastGain = 0
-        let result = fit.improve(MixTWeightMatching(form: form).branches(of: objective.target))
+        let result = fit.improve(MixTWeightMatching(map: MixTMap(form: form)).branches(of: objective.target))
         let least = MixTOracle.leastLoss(form, objective)
         let found = MixTOracle.loss(form, objective, result.branches)
         // Five samples leave the loss nothing but rounding.
@@ -68,8 +68,8 @@ import Testing
         defer { Threads.count = before }
         let results = [1, 2, 5].map { threads in
             Threads.count = threads
-            return MixTFit(form: form, objective: objective)
-                .improve(MixTWeightMatching(form: form).branches(of: objective.target)).branches
+            return MixTFit(map: MixTMap(form: form), objective: objective)
+                .improve(MixTWeightMatching(map: MixTMap(form: form)).branches(of: objective.target)).branches
         }
         #expect(results[0] == results[1] && results[0] == results[2])
     }

@@ -27,6 +27,9 @@ enum MethodOptions {
             "mixt-branches", .text("N"), help: "Average of N overlapping maps; more are smaller. A target by itself"),
         Option("mixt-base", .text("D"), help: "Bond dimension of the branches; 2 by default"),
         Option(
+            "mixt-order", .text("WAY"),
+            help: "natural (default); fitted: store rows and columns where the form loses less"),
+        Option(
             "mixt-padding", .text("FORM"), help: "multiple (default): pad sides to multiples of D^N; power: to powers"),
         Option(
             "saten-pattern", .text("P"),
