@@ -1,8 +1,8 @@
 """Counts an output folder of `lowrank compress` from its files alone and holds the counts against report.json.
 
-Proves that the numbers of the report are those of the files: parameters and bytes of every compressed module and of
-the whole, the ranks in config.json against the tensors' shapes, the totals of a shard index, and the fraction of the
-model that is kept. Parses the safetensors headers itself, so it needs Python alone and shares no code with lowrank.
+Proves that the numbers of the report are those of the files: parameters, bytes and multiply-adds of every compressed
+module, those of the whole, the ranks in config.json against the tensors' shapes, the totals of a shard index, and the
+fraction of the model that is kept. Parses the safetensors headers itself, so it needs Python alone and shares no code with lowrank.
 
     python3 Scripts/check_counts.py OUT --against CKPT
 """
@@ -14,10 +14,13 @@ import pathlib
 import struct
 import sys
 
+import multiply_adds
+
 BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F4": 4, "U16": 16, "I16": 16, "F16": 16,
         "BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64}
 # Positions rather than numbers: they cost bytes and are no parameters.
-INDEX_SUFFIXES = (".pivot.index", ".sparse.bitmap", ".sparse.columns", ".sparse.offsets", ".sparse.index")
+INDEX_SUFFIXES = (".pivot.index", ".sparse.bitmap", ".sparse.columns", ".sparse.offsets", ".sparse.index",
+                  ".mixt.rows", ".mixt.columns")
 # What follows the module's name, for each schema; biases are not part of a compressed weight.
 SUFFIXES = {
     "ABLinear": ("ALinear.weight", "BLinear.weight"),
@@ -103,10 +106,23 @@ def check_ranks(ledger, tensors, module, entry):
         ledger.same(f"{name} coefficients", tensors[f"{name}.coefficients"].shape[1], entry["rank"])
     elif schema == "TTLinear":
         cores = [tensors[f"{name}.tt.{k}"].shape for k in range(len(entry["out_modes"]))]
-        ledger.same(f"{name} out_modes", [core[1] for core in cores], entry["out_modes"])
-        ledger.same(f"{name} in_modes", [core[2] for core in cores], entry["in_modes"])
+        if entry.get("storage") == "pivot":
+            check_pivot_cores(ledger, tensors, module, entry, cores)
+        else:
+            ledger.same(f"{name} out_modes", [core[1] for core in cores], entry["out_modes"])
+            ledger.same(f"{name} in_modes", [core[2] for core in cores], entry["in_modes"])
     elif schema == "TuckerLinear":
         check_tucker_ranks(ledger, tensors, module, entry)
+
+
+def check_pivot_cores(ledger, tensors, name, entry, cores):
+    """A core is whole, or unfolded with the rows that are pivots, r of them, left out."""
+    sides = [1, *entry["ranks"], 1] if len(entry["ranks"]) < len(cores) else entry["ranks"]
+    for k, core in enumerate(cores):
+        whole = sides[k] * entry["out_modes"][k] * entry["in_modes"][k] * sides[k + 1]
+        index = tensors.get(f"{name}.tt.{k}.pivot.index")
+        left_out = core[1] * index.shape[0] if index else 0
+        ledger.same(f"{name} core {k}", math.prod(core) + left_out, whole)
 
 
 def check_tucker_ranks(ledger, tensors, module, entry):
@@ -127,20 +143,6 @@ def check_tucker_ranks(ledger, tensors, module, entry):
             ledger.same(f"{module} pivots {axis}", tensors[f"{factor}.pivot.index"].shape, [rank])
 
 
-def tucker_macs(shape, entry):
-    """Multiply-adds of factor, core and factor, from the shape of the weight and the entry alone."""
-    heads, whole, ranks = entry.get("heads", 1), entry.get("whole", []), entry["ranks"]
-    if "heads" in entry:
-        width, height = shape if entry["axis"] == "inputs" else shape[::-1]
-        (wide, tall), (wide_axis, tall_axis) = ranks[:2], (0, 2)
-    else:
-        height, width = shape
-        tall, wide = ranks[-2:]
-        wide_axis, tall_axis = (2, 1) if "group" in entry else (1, 0)
-    return ((0 if wide_axis in whole else width * wide) + heads * tall * wide
-            + (0 if tall_axis in whole else height * tall))
-
-
 def check_modules(ledger, tensors, modules, report):
     reported = {entry["name"].removesuffix(".weight"): entry for entry in report["tensors"]}
     for module, entry in modules.items():
@@ -155,8 +157,10 @@ def check_modules(ledger, tensors, modules, report):
             ledger.same(f"{module} schema", entry["schema"], reported[module]["schema"])
             ledger.same(f"{module} parameters", parameters, reported[module]["parameters"])
             ledger.same(f"{module} bytes", size, reported[module]["bytes"])
-        if entry["schema"] == "TuckerLinear" and module in reported:
-            ledger.same(f"{module} macs", tucker_macs(reported[module]["shape"], entry), reported[module]["macs"])
+        if module in reported:
+            shapes = {t.name.removeprefix(f"{module}."): t.shape for t in owned}
+            found = multiply_adds.of_module(entry, reported[module]["shape"], shapes)
+            ledger.same(f"{module} macs", found, reported[module]["macs"])
 
 
 def check_totals(ledger, tensors, index, totals):

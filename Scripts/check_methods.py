@@ -17,8 +17,9 @@ import tempfile
 import time
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
-METHODS = ["svd", "svd --storage pivot", "tucker", "tucker --tucker-group heads", "tucker --tucker-group layers", "tt",
-           "tt --tt-layout split", "mixt", "saten", "saten --saten-pattern 2:4"]
+METHODS = ["svd", "svd --storage pivot", "tucker", "tucker --tucker-group heads", "tucker --tucker-group layers",
+           "tucker --storage pivot", "tt", "tt --tt-layout split", "tt --storage pivot", "mixt",
+           "mixt --mixt-order fitted", "saten", "saten --saten-pattern 2:4", "saten --saten-low-rank tt --storage pivot"]
 
 
 def run(*words):
