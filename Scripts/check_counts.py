@@ -103,7 +103,7 @@ def check_ranks(ledger, tensors, module, entry):
         ledger.same(f"{name} rest", tensors[f"{name}.rest.weight"].shape[1], entry["rank"])
         ledger.same(f"{name} index", tensors[f"{name}.pivot.index"].shape[0], entry["rank"])
     elif schema == "SharedBasisLinear":
-        ledger.same(f"{name} coefficients", tensors[f"{name}.coefficients"].shape[1], entry["rank"])
+        check_shared_basis(ledger, tensors, module, entry)
     elif schema == "TTLinear":
         cores = [tensors[f"{name}.tt.{k}"].shape for k in range(len(entry["out_modes"]))]
         if entry.get("storage") == "pivot":
@@ -141,6 +141,15 @@ def check_tucker_ranks(ledger, tensors, module, entry):
         ledger.same(f"{module} factor {axis}", tensors[factor].shape[0 if is_wide else 1], rank)
         if entry.get("pivot"):
             ledger.same(f"{module} pivots {axis}", tensors[f"{factor}.pivot.index"].shape, [rank])
+
+
+def check_shared_basis(ledger, tensors, module, entry):
+    """Basis and coefficients have the rank of the entry."""
+    name, rank = f"lowrank.shared.{entry['basis']}.basis", entry["rank"]
+    ledger.same(f"{module} coefficients", tensors[f"{module}.coefficients"].shape[1], rank)
+    ledger.same(f"{module} basis", tensors[name].shape[1 if entry.get("pivot") else 0], rank)
+    if entry.get("pivot"):
+        ledger.same(f"{module} pivots", tensors[f"{name}.pivot.index"].shape, [rank])
 
 
 def check_modules(ledger, tensors, modules, report):

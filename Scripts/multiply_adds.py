@@ -29,7 +29,9 @@ def pivot(entry, shape, owned):
 
 
 def shared_basis(entry, shape, owned):
-    return products(owned["coefficients"], (entry["rank"], shape[1]))
+    """Inputs at the pivots of a basis are taken as they are."""
+    rank = entry["rank"]
+    return products(owned["coefficients"], (rank, shape[1] - (rank if entry.get("pivot") else 0)))
 
 
 def tucker(entry, shape, owned):

@@ -9,8 +9,11 @@ struct ModuleGroups {
     let groups: [[LinearModule]]
 
     /// - Throws: `PlanningError.nothingToGroup` if no group of the kind can exist in such a model.
-    init(_ modules: [LinearModule], of checkpoint: Checkpoint, by grouping: Grouping) throws(PlanningError) {
-        switch grouping {
+    init(
+        _ modules: [LinearModule], of checkpoint: Checkpoint, for compressor: any Compressor
+    ) throws(PlanningError) {
+        let projections = compressor.groupedProjections
+        switch compressor.grouping {
         case .single:
             groups = modules.map { [$0] }
         case .heads:
@@ -23,9 +26,11 @@ struct ModuleGroups {
             guard modules.contains(where: { $0.expert != nil }) else {
                 throw .nothingToGroup("experts", reason: "no selected layer is an expert; the model is dense")
             }
-            groups = Self.grouped(modules) { $0.expert == nil ? nil : "\($0.layer ?? -1) \($0.role) \($0.shape)" }
+            groups = Self.grouped(modules) {
+                $0.expert == nil || !$0.isAmong(projections) ? nil : "\($0.layer ?? -1) \($0.role) \($0.shape)"
+            }
         case .layers(let count):
-            groups = Self.runs(of: modules, length: count)
+            groups = Self.runs(of: modules, length: count, among: projections)
         }
     }
 
@@ -64,11 +69,13 @@ struct ModuleGroups {
     }
 
     /// Runs of at most `length` neighbouring blocks of the same projection.
-    private static func runs(of modules: [LinearModule], length: Int) -> [[LinearModule]] {
+    private static func runs(
+        of modules: [LinearModule], length: Int, among projections: GroupedProjections
+    ) -> [[LinearModule]] {
         var groups: [[LinearModule]] = []
         var open: [String: Int] = [:]
         for module in modules {
-            guard let layer = module.layer else {
+            guard let layer = module.layer, module.isAmong(projections) else {
                 groups.append([module])
                 continue
             }
@@ -88,11 +95,28 @@ extension LinearModule {
     fileprivate var shape: String { "\(outFeatures)×\(inFeatures)" }
     fileprivate var transposedShape: String { "\(inFeatures)×\(outFeatures)" }
 
+    func isAmong(_ projections: GroupedProjections) -> Bool {
+        projections == .all || role.readsHiddenState
+    }
+
     /// The same in every block.
     fileprivate var nameWithoutLayer: String {
         var components = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         if let layer, let place = components.firstIndex(of: "\(layer)") { components[place] = "*" }
         return components.joined(separator: ".")
+    }
+}
+
+extension ModuleRole {
+    /// Whether its input is the hidden state of the block, and so means the same in neighbouring blocks.
+    fileprivate var readsHiddenState: Bool {
+        switch self {
+        case .attentionQuery, .attentionKey, .attentionValue, .attentionFused, .mlpGate, .mlpUp, .mlpFused, .mlpIn,
+            .expertGate, .expertUp, .expertFused:
+            true
+        default:
+            false
+        }
     }
 }
 

@@ -170,8 +170,8 @@ extension PlanFile {
         }
         for recipe in recipes {
             let members = modules.filter { entries[$0.name]?.recipe == recipe }
-            let grouping = try method(recipe.method, recipe.storage, recipe.options).compressor.grouping
-            for group in try ModuleGroups(members, of: checkpoint, by: grouping).groups {
+            let compressor = try method(recipe.method, recipe.storage, recipe.options).compressor
+            for group in try ModuleGroups(members, of: checkpoint, for: compressor).groups {
                 groups.append(try planned(group, recipe, entries, checkpoint, factorType, method))
             }
         }

@@ -19,7 +19,7 @@ public struct UniformPlanner: Sendable {
         _ modules: [LinearModule], of checkpoint: Checkpoint, with method: PlannedMethod, target: Target
     ) throws -> CompressionPlan {
         let inventory = try OutputInventory(checkpoint)
-        let groups = try ModuleGroups(modules, of: checkpoint, by: method.compressor.grouping).groups
+        let groups = try ModuleGroups(modules, of: checkpoint, for: method.compressor).groups
         func plan(_ budget: Budget) throws -> CompressionPlan {
             CompressionPlan(
                 groups: try groups.map {

@@ -16,6 +16,8 @@ import Safetensors
 /// coefficients (`PivotForm`), which at equal size have a higher rank. Where rounding costs pivot storage more than the
 /// rank gains, the matrix is stored as the factors that the same budget allows.
 ///
+/// Matrices of neighbouring blocks, or of the experts of a block, may share one factor (`SharedBasisCompression`).
+///
 /// A matrix that is stored as factors of low rank is truncated further from these (`ProductDecomposition`).
 ///
 /// - Cost: that of `TruncatedSVD` of an m × n matrix; with a Gram matrix also a product of m·n² operations.
@@ -23,12 +25,15 @@ import Safetensors
 ///   SVD-free PCA of the outputs (COALA, arXiv 2507.07580).
 public struct SVDCompressor: Compressor {
     public static let method = "svd"
+    public static let optionNames = SharedBasisOptions.names
     public static let truncatesFactors = true
 
     public var route: TruncatedSVD.Route
     public var storage: MethodSettings.Storage
     /// Ranks are multiples of this where the budget allows one.
     public var rankMultiple: Int
+    /// Which matrices have a basis in common.
+    var sharing = SharedBasisOptions()
 
     public init(
         route: TruncatedSVD.Route = .automatic, storage: MethodSettings.Storage = .factors, rankMultiple: Int = 1
@@ -40,6 +45,14 @@ public struct SVDCompressor: Compressor {
 
     public init(_ settings: MethodSettings) throws(CompressionError) {
         self.init(route: settings.route, storage: settings.storage, rankMultiple: settings.rankMultiple)
+        sharing = try SharedBasisOptions(settings)
+    }
+
+    public var grouping: Grouping { sharing.grouping }
+    public var groupedProjections: GroupedProjections { sharing.projections }
+
+    private var sharedBasis: SharedBasisCompression {
+        SharedBasisCompression(route: route, storage: storage, rankMultiple: rankMultiple)
     }
 
     // MARK: Sizes
@@ -48,6 +61,7 @@ public struct SVDCompressor: Compressor {
         if budget == .options, let member = group.first {
             throw .impossible(module: member.module, reason: "svd has no option that gives a size; give --keep or --rank")
         }
+        if group.count > 1 { return try sharedBasis.size(of: group, budget: budget) }
         var sizes: [PlannedSize] = []
         for member in group {
             let rule = rule(for: member)
@@ -141,7 +155,8 @@ public struct SVDCompressor: Compressor {
     // MARK: Compressing
 
     public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
-        try group.map { try compress($0, budget: budget) }
+        if group.count > 1 { return try sharedBasis.compress(group, budget: budget) }
+        return try group.map { try compress($0, budget: budget) }
     }
 
     private func compress(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
@@ -211,7 +226,7 @@ public struct SVDCompressor: Compressor {
 extension TruncatedSVD {
     /// Decomposes with the rank that a rule gives for a budget; `chosen` is that rank, also where it is above min(m, n).
     /// A rank that saves nothing is not computed.
-    fileprivate func decompose(
+    func decompose(
         _ matrix: MatrixOperand, rule: RankRule, budget: Budget, _ chosen: inout Int
     ) throws -> SVDResult {
         if let rank = rule.rank(for: budget) {

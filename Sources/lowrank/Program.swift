@@ -9,6 +9,7 @@ enum Program {
     static var commands: [any Command.Type] {
         [
             InspectCommand.self,
+            DiagnoseCommand.self,
             CalibrateCommand.self,
             StatsShowCommand.self,
             StatsMergeCommand.self,

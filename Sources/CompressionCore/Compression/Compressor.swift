@@ -27,6 +27,9 @@ public protocol Compressor: Sendable {
     /// Which matrices are compressed together.
     var grouping: Grouping { get }
 
+    /// Which projections take part in it, where it is by blocks or experts.
+    var groupedProjections: GroupedProjections { get }
+
     /// The size of the result, from shapes alone.
     ///
     /// - Returns: nil if the budget needs the weights (`Budget.isKnownFromShape`).
@@ -49,6 +52,7 @@ extension Compressor {
     public static var truncatesFactors: Bool { false }
     public static func sizeOptions(ranks: [Int]) -> [String: String]? { nil }
     public var grouping: Grouping { .single }
+    public var groupedProjections: GroupedProjections { .all }
     public func curve(of task: CompressionTask) throws -> LossCurve? { nil }
 }
 

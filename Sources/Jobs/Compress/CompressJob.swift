@@ -40,7 +40,8 @@ public struct CompressJob: Sendable {
         return try StagedOutput.write(output, resumable: fingerprint) { staged in
             let finished = try FinishedGroups(staged.journal, unitSize)
             let compression = GroupCompression(
-                checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished)
+                checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished,
+                control: request.control.map { Control(kind: $0, settings: request.settings) })
             let results = try compress(prepared, finished, progress) {
                 if let sequential {
                     return try sequential.run(compression, prepared.objectives, staged.journal, progress, interruption)

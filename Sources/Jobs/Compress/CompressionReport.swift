@@ -23,6 +23,8 @@ public struct CompressionReport: Sendable {
     let source: String
     let target: String
     let lines: [ModuleResult]
+    /// How the method does beside a control, where one was asked for.
+    let control: ControlComparison?
 
     init(
         _ request: CompressionRequest, _ prepared: PlannedCompression, _ results: [ModuleResult], stored: Stored,
@@ -32,10 +34,11 @@ public struct CompressionReport: Sendable {
         parameters = stored.parameters
         bytes = stored.bytes
         lines = results
+        control = ControlComparison(results, method: prepared.plan.method)
         source = request.checkpoint
         target = "\(prepared.plan.target)"
         let totals = try Self.totals(checkpoint, results, stored, seconds: seconds)
-        json = [
+        var json: JSON = [
             "report_version": 1,
             "program": [
                 "name": JSON(ProgramIdentity.name), "version": JSON(ProgramIdentity.version),
@@ -54,6 +57,8 @@ public struct CompressionReport: Sendable {
             "target": JSON(target), "totals": totals,
             "tensors": .array(results.map(\.report)),
         ]
+        json["control"] = control?.json
+        self.json = json
     }
 
     private static func totals(
@@ -106,6 +111,7 @@ public struct CompressionReport: Sendable {
         let worst = lines.filter(\.isCompressed).max { $0.relativeError < $1.relativeError }
         var text = "\(lines.count - dense.count) of \(lines.count) selected matrices compressed to "
             + "\(share("keep_compressed")) of their parameters (\(target))\n\n\(table.text())\n"
+        if let control { text += control.text + "\n" }
         if let worst {
             text += "largest relative error \(Quantity.significant(worst.relativeError, 4)) in \(worst.name)\n"
         }

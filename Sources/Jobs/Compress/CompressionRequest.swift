@@ -29,6 +29,8 @@ public struct CompressionRequest: Sendable {
     public var planPath: String?
     public var objective = ObjectiveRequest()
     public var allocation: Allocation
+    /// What is written in place of what the method finds, to hold it against.
+    public var control: ControlKind?
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int
@@ -73,7 +75,8 @@ public struct CompressionRequest: Sendable {
             ("layers", selection.layers.map { "\($0)" } ?? "all"), ("max-shard-size", "\(maximumShardBytes)"),
             ("seed", "\(settings.seed)"),
         ]
-        return all + (objective.text?.options ?? []) + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        let control = control.map { [("control", $0.rawValue)] } ?? []
+        return all + control + (objective.text?.options ?? []) + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     private static func name(of route: TruncatedSVD.Route) -> String {

@@ -12,6 +12,8 @@ struct GroupCompression {
     let checkpoint: Checkpoint
     var objectives: any ObjectiveProvider
     let finished: FinishedGroups
+    /// Takes the place of what methods find, where a control is asked for.
+    var control: Control?
 
     /// What an earlier run found, or what this one does; a result for each module of the group, in order.
     func result(of group: PlannedGroup, _ progress: any ProgressReporter) throws -> [ModuleResult] {
@@ -34,6 +36,24 @@ struct GroupCompression {
         }
         let weights = try group.modules.map { try weight(of: $0.module) }
         let watch = Stopwatch()
+        let outcomes = try outcomes(of: group, weights)
+        let seconds = watch.seconds / Double(outcomes.count)
+        var shared: Set<String> = []
+        let results = try group.modules.indices.map { index in
+            try result(
+                of: group.modules[index].module, outcomes[index], weights[index].matrix,
+                ModuleReport(group.modules[index].module, method: group.method, seconds: seconds), &shared)
+        }
+        try finish(group, results, outcomes)
+        return results
+    }
+
+    // MARK: Parts
+
+    /// What becomes of each module of a group.
+    func outcomes(
+        of group: PlannedGroup, _ weights: [(matrix: MatrixOperand, factors: Factors?)]
+    ) throws -> [CompressionOutcome] {
         let tasks = try zip(group.modules, weights).map { planned, weight in
             CompressionTask(
                 member: planned.member,
@@ -41,38 +61,44 @@ struct GroupCompression {
                     for: planned.module, weight: weight.matrix, factors: weight.factors))
         }
         let outcomes = try naming(group.modules[0].module) {
-            try group.compressor.compress(tasks, budget: group.budget)
+            let found = try group.compressor.compress(tasks, budget: group.budget)
+            return try control?.outcomes(inPlaceOf: found, of: tasks) ?? found
         }
         precondition(outcomes.count == tasks.count, "one outcome for each module")
-        var shared: Set<String> = []
-        var results: [ModuleResult] = []
-        for (index, planned) in group.modules.enumerated() {
-            let seconds = watch.seconds / Double(outcomes.count)
-            let report = ModuleReport(planned.module, method: group.method, seconds: seconds)
-            switch outcomes[index] {
-            case .dense(let reason):
-                results.append(report.unchanged(because: reason))
-            case .compressed(let compressed, let evidence):
-                try validate(compressed, planned.module)
-                let errors = ModuleReport.Errors(
-                    relative: relativeError(of: weights[index].matrix, replacedBy: compressed),
-                    inputs: try objectives.inputErrors(
-                        of: compressed, for: planned.module, weight: weights[index].matrix))
-                results.append(report.compressed(compressed, evidence, errors, alreadyStored: &shared))
-            }
+        return outcomes
+    }
+
+    /// The report of a module, measured on what is stored.
+    /// - Parameter shared: tensors that earlier modules of the group have brought along.
+    func result(
+        of module: LinearModule, _ outcome: CompressionOutcome, _ weight: MatrixOperand, _ report: ModuleReport,
+        _ shared: inout Set<String>
+    ) throws -> ModuleResult {
+        switch outcome {
+        case .dense(let reason):
+            return report.unchanged(because: reason)
+        case .compressed(let compressed, let evidence):
+            try validate(compressed, module)
+            let errors = ModuleReport.Errors(
+                relative: relativeError(of: weight, replacedBy: compressed),
+                inputs: try objectives.inputErrors(of: compressed, for: module, weight: weight))
+            return report.compressed(compressed, evidence, errors, alreadyStored: &shared)
         }
+    }
+
+    /// Hands a group over to the journal.
+    func finish(_ group: PlannedGroup, _ results: [ModuleResult], _ outcomes: [CompressionOutcome]) throws {
         try finished.add(group, results, tensors: tensors(of: group, outcomes))
         for planned in group.modules { checkpoint.dropPages(of: planned.module) }
-        return results
     }
 
     // MARK: Reading
 
-    private func weight(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
+    func weight(of module: LinearModule) throws -> (matrix: MatrixOperand, factors: Factors?) {
         try naming(module) { try checkpoint.finiteWeight(of: module) }
     }
 
-    private func naming<Result>(_ module: LinearModule, _ body: () throws -> Result) throws -> Result {
+    func naming<Result>(_ module: LinearModule, _ body: () throws -> Result) throws -> Result {
         try Failure.naming(file: file(of: module), tensor: module.weightName, body)
     }
 

@@ -14,8 +14,8 @@ public enum MethodRegistry {
 
     /// Every schema that can be read back.
     public static let library = OperatorLibrary([
-        DenseOperator.self, FactorOperator.self, PivotOperator.self, TuckerOperator.self, TensorTrainOperator.self,
-        MixTOperator.self, SatenOperator.self,
+        DenseOperator.self, FactorOperator.self, PivotOperator.self, SharedBasisOperator.self, TuckerOperator.self,
+        TensorTrainOperator.self, MixTOperator.self, SatenOperator.self,
     ])
 
     /// The names that `--method` takes.

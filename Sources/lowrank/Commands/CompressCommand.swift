@@ -12,6 +12,10 @@ struct CompressCommand: Command {
         "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
         help: "Largest weight file, such as 2GB or 512MiB")
 
+    static let control = Option(
+        "control", ValueFormat<ControlKind>.choice("KIND"),
+        help: "Write what the method is to be held against: drop (zeros), svd or noise of as many numbers")
+
     static let dryRun = Flag("dry-run", help: "Show what would be done, read no weight, write nothing")
     static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
     static let noMapping = Flag("no-mmap", help: "Read files instead of mapping them into memory")
@@ -32,7 +36,7 @@ struct CompressCommand: Command {
             OptionSection("How", MethodOptions.common + MethodOptions.special),
             ObjectiveOptions.section,
             CompressionOptions.allocationSection,
-            OptionSection("Running", [dryRun, resume, noMapping]),
+            OptionSection("Running", [control, dryRun, resume, noMapping]),
         ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion],
         examples: [
             Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
@@ -55,6 +59,7 @@ struct CompressCommand: Command {
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]
+        request.control = arguments[Self.control]
         self.request = request
         isDryRun = arguments[Self.dryRun]
     }

@@ -33,7 +33,8 @@ enum CompressionOptions {
         request.objective = objective
         request.planPath = arguments[TargetOptions.plan]
         let text = try TextOptions.source(arguments)
-        let knowsModel = objective.statistics != nil && text != nil
+        let shares = ["share-layers", "svd-group"].contains { request.settings.values[$0] != nil }
+        let knowsModel = objective.statistics != nil && text != nil && !shares
         request.allocation = CompressionRequest.Allocation(
             rule: arguments[allocation] ?? (knowsModel && request.method == "svd" ? .greedy : .uniform), text: text)
         request.factorType = type(named: arguments[factorType])

@@ -20,7 +20,7 @@ enum MethodOptions {
     static let accuracy = Exclusion("accuracy", [exact, fast])
 
     /// Options that belong to one method.
-    static let special = tucker + train + mixtAndSaten
+    static let special = sharing + tucker + train + mixtAndSaten
 
     private static let mixtAndSaten = [
         Option(
@@ -53,11 +53,22 @@ enum MethodOptions {
         Option("tt-ranks", .text("R1,R2"), help: "Ranks of all bonds of a train. A target by itself"),
     ]
 
+    private static let sharing = [
+        Option(
+            "share-layers", .text("G"),
+            help: "Consecutive layers that share a basis (svd), or factors (--tucker-group layers, 2 by default)"),
+        Option(
+            "svd-group", .text("GROUP"),
+            help: "What shares a basis: matrix (nothing), layers (2, or --share-layers), or the experts of a block"),
+        Option(
+            "share-projections", .text("WHICH"),
+            help: "inputs (default): those that read the hidden state (q, k, v, gate, up) share a basis; all: o, down too"),
+    ]
+
     private static let tucker = [
         Option(
             "tucker-group", .text("GROUP"),
             help: "What shares factors: matrix (nothing), heads (q, k, v, o of a block), experts, or layers"),
-        Option("share-layers", .text("G"), help: "Consecutive layers that share factors, by default 2"),
         Option(
             "tucker-algorithm", .text("NAME"), help: "hosvd, st-hosvd, or hooi (default), which improves on the others"),
         Option("tucker-sweeps", .text("N"), help: "Sweeps of hooi; by default up to 4, fewer where they gain little"),

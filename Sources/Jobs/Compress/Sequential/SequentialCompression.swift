@@ -11,7 +11,8 @@ import Statistics
 /// In every layer the matrices are taken in the order in which data flows: query, key and value; the output of the
 /// attention; gate and up; down. Before each step the sequences run through the layer twice, dense and as far as it is
 /// compressed, and the matrices of the step are fitted to reproduce the dense outputs from the compressed inputs (see
-/// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them.
+/// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them; one of several layers is
+/// made for the statistics at its first layer, and each of its matrices fitted again where it stands (`SpanningGroup`).
 ///
 /// A run that goes on behind an earlier one computes the hidden states again, and not the matrices.
 ///
@@ -20,8 +21,18 @@ struct SequentialCompression {
     private let prepared: PlannedCompression
     private let model: Model
     private let sequences: [[Int32]]
-    /// For each layer, its groups by the step at which they are compressed.
-    private let steps: [[[PlannedGroup]]]
+    /// What is done at a step of a layer.
+    private struct Step {
+        /// Groups of this layer alone.
+        var groups: [PlannedGroup] = []
+        /// Matrices of groups of several layers: the group's place among those, and theirs in it.
+        var members: [(group: Int, index: Int)] = []
+    }
+
+    /// For each layer its steps.
+    private let steps: [[Step]]
+    /// Groups of several layers.
+    private let spanning: [PlannedGroup]
 
     /// - Throws: `JobError` where the model cannot be run, the text not be cut, or a group not be treated in sequence.
     init(_ prepared: PlannedCompression, _ source: SequenceSource) throws {
@@ -32,35 +43,46 @@ struct SequentialCompression {
         }
         self.model = model
         sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
-        steps = try Self.steps(prepared.plan.groups, model)
+        (steps, spanning) = try Self.steps(prepared, model)
     }
 
-    private static func steps(_ groups: [PlannedGroup], _ model: Model) throws -> [[[PlannedGroup]]] {
-        var steps = (0..<model.description.layers).map { model.inputs(ofLayer: $0).map { _ in [PlannedGroup]() } }
-        for group in groups {
-            var places: [(layer: Int, step: Int)] = []
-            for module in group.modules.map(\.module) {
-                guard module.expert == nil else {
-                    throw JobError.usage(
-                        "\(module.name): experts read other tokens once their router does, so they are not compressed "
-                            + "in sequence; calibrate, and give --stats in place of --text")
-                }
-                guard let layer = module.layer, layer < steps.count,
-                    let step = model.inputs(ofLayer: layer).firstIndex(where: { $0.modules.contains(module.name) })
-                else {
-                    throw JobError.usage(
-                        "\(module.name) is in no layer that the model runs; exclude it, or leave out --text")
-                }
-                places.append((layer, step))
-            }
+    private static func steps(
+        _ prepared: PlannedCompression, _ model: Model
+    ) throws -> (steps: [[Step]], spanning: [PlannedGroup]) {
+        var steps = (0..<model.description.layers).map { model.inputs(ofLayer: $0).map { _ in Step() } }
+        var spanning: [PlannedGroup] = []
+        for group in prepared.plan.groups {
+            let places = try group.modules.map { try place(of: $0.module, model) }
             let layers = Set(places.map(\.layer))
-            guard layers.count == 1, let layer = layers.first, let step = places.map(\.step).min() else {
-                throw JobError.usage(
-                    "\(group.name): matrices of several layers are not compressed in sequence; leave out --text")
+            if layers.count == 1, let layer = layers.first, let step = places.map(\.step).min() {
+                steps[layer][step].groups.append(group)
+                continue
             }
-            steps[layer][step].append(group)
+            guard prepared.objectives.areKnown else {
+                throw JobError.usage(
+                    "\(group.name): matrices of several layers are compressed in sequence only with statistics of all "
+                        + "of them; give --stats too, or leave out --text")
+            }
+            for (index, place) in places.enumerated() {
+                steps[place.layer][place.step].members.append((spanning.count, index))
+            }
+            spanning.append(group)
         }
-        return steps
+        return (steps, spanning)
+    }
+
+    private static func place(of module: LinearModule, _ model: Model) throws -> (layer: Int, step: Int) {
+        guard module.expert == nil else {
+            throw JobError.usage(
+                "\(module.name): experts read other tokens once their router does, so they are not compressed "
+                    + "in sequence; calibrate, and give --stats in place of --text")
+        }
+        guard let layer = module.layer, layer < model.description.layers,
+            let step = model.inputs(ofLayer: layer).firstIndex(where: { $0.modules.contains(module.name) })
+        else {
+            throw JobError.usage("\(module.name) is in no layer that the model runs; exclude it, or leave out --text")
+        }
+        return (layer, step)
     }
 
     // MARK: The work
@@ -73,20 +95,29 @@ struct SequentialCompression {
         let pair = SequencePair(sequences, model, journal)
         var operators: [String: any LinearOperator] = [:]
         var results: [ModuleResult] = []
+        let spanning = self.spanning.map { SpanningGroup($0, base) }
         for (layer, steps) in steps.enumerated() {
-            for groups in steps {
-                let open = try groups.filter { try base.finished.results(of: $0) == nil }
+            for step in steps {
+                let open = try step.groups.filter { try base.finished.results(of: $0) == nil }
+                let members = try step.members.filter { try !spanning[$0.group].isFinished }
+                let modules = open.flatMap(\.modules) + members.map { self.spanning[$0.group].modules[$0.index] }
                 var compression = base
-                if !open.isEmpty {
+                if !modules.isEmpty {
                     let moments = try pair.moments(
-                        of: inputs(of: open, layer: layer), layer: layer, try network(operators), interruption)
+                        of: inputs(of: modules, layer: layer), layer: layer, try network(operators), interruption)
                     compression.objectives = try SequentialObjectives(moments, statistics)
                 }
-                for group in groups {
+                for group in step.groups {
                     try interruption.check()
                     let found = try compression.result(of: group, progress)
                     try read(found, of: group, base.finished, into: &operators)
                     results += found
+                }
+                for (group, index) in step.members {
+                    try interruption.check()
+                    let found = try spanning[group].fit(index, compression, progress)
+                    operators[found.module] = found.compressed
+                    results += spanning[group].results(completedBy: index)
                 }
             }
             if layer + 1 < self.steps.count { try pair.advance(through: layer, try network(operators), interruption) }
@@ -102,9 +133,9 @@ struct SequentialCompression {
         try Model(prepared.checkpoint, library: MethodRegistry.library, replacing: operators)
     }
 
-    private func inputs(of groups: [PlannedGroup], layer: Int) -> [LayerInput] {
-        let modules = Set(groups.flatMap { $0.modules.map(\.module.name) })
-        return model.inputs(ofLayer: layer).filter { !modules.isDisjoint(with: $0.modules) }
+    private func inputs(of modules: [PlannedModule], layer: Int) -> [LayerInput] {
+        let names = Set(modules.map(\.module.name))
+        return model.inputs(ofLayer: layer).filter { !names.isDisjoint(with: $0.modules) }
     }
 
     /// The operators of a group, as they are stored.
@@ -112,16 +143,21 @@ struct SequentialCompression {
         _ results: [ModuleResult], of group: PlannedGroup, _ finished: FinishedGroups,
         into operators: inout [String: any LinearOperator]
     ) throws {
-        for result in results {
-            guard let entry = result.entry else { continue }
-            let source = OperatorSource(module: result.name, entry: entry) { (name) throws(OperatorError) in
-                do {
-                    return try finished.tensor(name, of: group)
-                } catch {
-                    throw .unreadable(name, reason: "\(error)")
-                }
+        for result in results { operators[result.name] = try finished.compressedOperator(of: result, in: group) }
+    }
+}
+
+extension FinishedGroups {
+    /// The operator of a module, as it is stored; nil where it stays as it was.
+    func compressedOperator(of result: ModuleResult, in group: PlannedGroup) throws -> (any LinearOperator)? {
+        guard let entry = result.entry else { return nil }
+        let source = OperatorSource(module: result.name, entry: entry) { (name) throws(OperatorError) in
+            do {
+                return try self.tensor(name, of: group)
+            } catch {
+                throw .unreadable(name, reason: "\(error)")
             }
-            operators[result.name] = try MethodRegistry.library.read(source)
         }
+        return try MethodRegistry.library.read(source)
     }
 }

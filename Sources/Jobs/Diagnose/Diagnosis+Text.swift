@@ -1,0 +1,74 @@
+import CommandLineKit
+
+extension Diagnosis {
+    /// Tables for people.
+    public var text: String {
+        matrixTable + "\n" + tieTable + "\n" + closing
+    }
+
+    private var matrixTable: String {
+        let knowsInputs = matrices.contains { $0.activations != nil }
+        var columns: [TextTable.Column] = [
+            .right("layer"), .left("role", shrinks: true), .right("full"), .right("effective"), .right("90 %"), .right("above bulk"),
+            .right("energy"),
+        ]
+        if knowsInputs { columns += [.right("of WX"), .right("90 %")] }
+        columns += [.right("largest/rms")]
+        var table = TextTable(columns)
+        for matrix in matrices {
+            let shape = matrix.spectrum
+            var cells = [
+                matrix.module.layer.map { "\($0)" } ?? "–", Self.role(of: matrix), "\(min(matrix.module.outFeatures, matrix.module.inFeatures))",
+                Quantity.fixed(shape.effectiveRank, 1), "\(shape.rankKeeping90)", "\(shape.spikes)",
+                Quantity.percent(shape.spikeEnergy, digits: 0),
+            ]
+            if knowsInputs {
+                let seen = matrix.activations
+                cells += [
+                    seen.map { Quantity.fixed($0.effectiveRank, 1) } ?? "–", seen.map { "\($0.rankKeeping90)" } ?? "–",
+                ]
+            }
+            table.add(cells + [Quantity.fixed(matrix.outliers.largest, 1)])
+        }
+        return "Ranks: full, effective, keeping 90 % of the energy; directions above the bulk that noise would fill, and "
+            + "their energy;\n" + (knowsInputs ? "effective rank and 90 % of what the layer does with its inputs; " : "")
+            + "the largest entry\n" + table.text()
+    }
+
+    /// The role; experts with their number, other linear layers by name.
+    private static func role(of matrix: Matrix) -> String {
+        if let expert = matrix.module.expert { return "\(matrix.module.role.rawValue) \(expert)" }
+        return matrix.module.role == .linear ? matrix.module.name : matrix.module.role.rawValue
+    }
+
+    private var tieTable: String {
+        var table = TextTable([
+            .left("tied"), .left("role"), .right("groups"), .right("overlap"), .right("chance"), .right("shared"),
+            .right("apart"),
+        ])
+        for verdict in verdicts {
+            table.add([
+                verdict.kind.rawValue, verdict.role.rawValue, "\(verdict.ties)", Quantity.fixed(verdict.measured, 3),
+                Quantity.fixed(verdict.chance, 3), verdict.sharedError.map { Quantity.fixed($0, 3) } ?? "–",
+                verdict.ownError.map { Quantity.fixed($0, 3) } ?? "–",
+            ])
+        }
+        return "Overlap of leading subspaces (mean cos² of principal angles, 1 for equal ones), and relative errors in a "
+            + "basis shared\nby two layers and apart, both within \(Quantity.percent(keep, digits: 0)) of the parameters\n"
+            + table.text()
+    }
+
+    private var closing: String {
+        var text = verdicts.map { "\($0.kind.rawValue), \($0.role.rawValue): \($0.sentence)\n" }.joined()
+        let outliers = matrices.filter { $0.outliers.count > 0 }.sorted { $0.outliers.largest > $1.outliers.largest }
+        for matrix in outliers.prefix(Self.outlierLines) {
+            text += "\(matrix.module.name): \(matrix.outliers.count) outliers, the largest "
+                + "\(Quantity.fixed(matrix.outliers.largest, 0)) times the root mean square at output "
+                + "\(matrix.outliers.row), input \(matrix.outliers.column): keep it dense, or use saten\n"
+        }
+        return text
+    }
+
+    /// Matrices with outliers that are named.
+    private static let outlierLines = 5
+}
