@@ -69,6 +69,28 @@ struct SharedBasisCommandTests {
         #expect(abs(try loss("out") - loss("dense")) < 1e-4)
     }
 
+    /// In sequence the basis is made for the statistics, and every layer's coefficients for what it then reads.
+    @Test func coefficientsFollowTheCompressedNetwork() throws {
+        let stats = folder.at("stats"), text = ["--text", Self.model + "/calibration.txt", "--samples", "16"]
+        try run(["calibrate", Self.model, "-o", stats, "-q"] + text)
+        let options = ["--keep", "0.5", "--share-layers", "2", "--stats", stats]
+        try compress("apart", options)
+        try compress("sequence", options + text + ["--threads", "1"])
+        try compress("threads", options + text + ["--threads", "3"])
+        #expect(try folder.content(of: "sequence") == folder.content(of: "threads"))
+        let lines = try #require(try folder.report(of: "sequence")["tensors"]?.array)
+        #expect(lines.allSatisfy { $0["sequential_error"]?.double != nil })
+        func loss(_ model: String) throws -> Double {
+            let found = try run(["eval", folder.at(model), "--text", Self.model + "/heldout.txt", "--json", "-q"])
+            return try #require(try JSON.parse(found.output)["loss"]?.double)
+        }
+        #expect(try loss("sequence") < loss("apart"))
+        // Without statistics of the later layers there is nothing to make a basis for.
+        let refused = try run(
+            ["compress", Self.model, "-o", folder.at("x"), "--keep", "0.5", "--share-layers", "2", "-q"] + text, 2)
+        #expect(refused.errors.contains("give --stats too"), "\(refused.errors)")
+    }
+
     @Test func whatCannotBeSharedIsRefused() throws {
         let cases: [([String], String)] = [
             (["--method", "tt", "--svd-group", "layers"], "belongs to --method svd"),

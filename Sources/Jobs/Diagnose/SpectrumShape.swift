@@ -35,21 +35,22 @@ struct SpectrumShape {
         spikeEnergy = total > 0 ? values.prefix(spikes).reduce(0) { $0 + $1 * $1 } / total : 0
     }
 
-    /// Median of the Marchenko–Pastur law of σ²/(s²·long side), by the midpoint rule and bisection on its density
-    /// √((b − x)(x − a)) / (2π β x) over a … b = (1 ∓ √β)².
+    /// Median of the Marchenko–Pastur law of σ²/(s²·long side), whose density over a … b = (1 ∓ √β)² is
+    /// √((b − x)(x − a)) / (2π β x): with x = (a + b)/2 − (b − a)/2 · cos θ it is smooth in θ, and summed by midpoints.
     static func medianOfBulk(aspect: Double) -> Double {
-        let root = aspect.squareRoot(), low = (1 - root) * (1 - root), high = (1 + root) * (1 + root)
-        let steps = 20_000, width = (high - low) / Double(steps)
-        guard width > 0 else { return 1 }
-        let density = (0..<steps).map { step -> Double in
-            let x = low + (Double(step) + 0.5) * width
-            return ((high - x) * (x - low)).squareRoot() / x
+        let root = aspect.squareRoot(), steps = 20_000
+        guard root > 0 else { return 1 }
+        let points = (0..<steps).map { step in
+            1 + aspect - 2 * root * cos((Double(step) + 0.5) * Double.pi / Double(steps))
+        }
+        let density = points.enumerated().map { step, x in
+            pow(sin((Double(step) + 0.5) * Double.pi / Double(steps)), 2) / x
         }
         let half = density.reduce(0, +) / 2
         var sum = 0.0
-        for (step, value) in density.enumerated() {
+        for (x, value) in zip(points, density) {
             sum += value
-            if sum >= half { return low + (Double(step) + 0.5) * width }
+            if sum >= half { return x }
         }
         return 1
     }
