@@ -42,6 +42,17 @@ public struct TuckerCompressor: Compressor {
     public var grouping: Grouping { options.grouping }
 
     public func size(of group: [GroupMember], budget: Budget) throws(CompressionError) -> [PlannedSize]? {
+        if options.bundle != nil, group.count > 1 {
+            var sizes: [PlannedSize] = []
+            for member in group {
+                guard let size = try self.size(of: [member], budget: budget) else {
+                    if Self.isBundle(group) { throw Self.needsRank(member) }
+                    return nil
+                }
+                sizes += size
+            }
+            return sizes
+        }
         let layout = try layout(group)
         switch try choice(layout, group, budget) {
         case .byWeights:
@@ -61,6 +72,14 @@ public struct TuckerCompressor: Compressor {
 
     public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
         let members = group.map(\.member)
+        if let strength = options.bundle, group.count > 1 {
+            guard Self.isBundle(members) else { return try group.flatMap { try compress([$0], budget: budget) } }
+            switch try choice(try layout([members[0]]), [members[0]], budget) {
+            case .ranks(let ranks): return try bundle(group, ranks, strength: strength)
+            case .dense(let reason): return group.map { _ in .dense(reason) }
+            case .byWeights: throw Self.needsRank(members[0])
+            }
+        }
         let layout = try layout(members)
         switch try choice(layout, members, budget) {
         case .dense(let reason):
@@ -75,6 +94,10 @@ public struct TuckerCompressor: Compressor {
             return try TuckerAccuracySearch(group, layout, decomposition: decomposition, multiple: rankMultiple)
                 .outcomes(budget)
         }
+    }
+
+    private static func needsRank(_ member: GroupMember) -> CompressionError {
+        .impossible(module: member.module, reason: "a bundle has one rank, from a size; give --keep or --rank")
     }
 
     private var decomposition: TuckerDecomposition {

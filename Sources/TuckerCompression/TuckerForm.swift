@@ -97,7 +97,7 @@ struct TuckerForm {
     }
 
     /// ‖W'₁ − W'₂‖_F / ‖W‖_F
-    private static func distance(
+    static func distance(
         _ first: TuckerOperator, _ second: TuckerOperator, over target: MatrixOperand
     ) -> Double {
         let norm = sumOfSquares(target)

@@ -17,7 +17,10 @@ enum TuckerGroup: String, Sendable, CaseIterable {
 struct TuckerOptions: Sendable {
     static let names = [
         "tucker-group", "share-layers", "tucker-algorithm", "tucker-sweeps", "tucker-form", "tucker-ranks",
+        "tucker-bundle", "tucker-bundle-form",
     ]
+    /// A group may go through the whole model.
+    private static let allLayers = Int.max
     /// Layers of a group where `--share-layers` does not say.
     static let defaultLayers = 2
 
@@ -28,6 +31,9 @@ struct TuckerOptions: Sendable {
     /// Sweeps of HOOI; nil lets it end early.
     var sweeps: Int?
     var form = TuckerMemberForm.preserve
+    /// λ of `BundleProjections`; nil compresses attention output projections like others.
+    var bundle: Double?
+    var bundleForm = BundleProjections.Form.tied
     /// Explicit ranks, in the order of the axes of the stored core.
     var ranks: [Int]?
 
@@ -40,10 +46,21 @@ struct TuckerOptions: Sendable {
         sweeps = try settings.integer("tucker-sweeps")
         layers = try settings.integer("share-layers", from: 2) ?? layers
         ranks = try settings.integers("tucker-ranks")
+        bundle = try settings.number("tucker-bundle", in: 0...1e6)
+        bundleForm = try settings.word("tucker-bundle-form") ?? bundleForm
         try validate(settings)
     }
 
     private func validate(_ settings: MethodSettings) throws(CompressionError) {
+        if bundle != nil, group != .matrix {
+            throw .badOption(name: "tucker-bundle", reason: "groups output projections itself; leave --tucker-group out")
+        }
+        if bundle != nil, settings.storage == .pivot {
+            throw .badOption(name: "tucker-bundle", reason: "its projections are stored as --storage factors only")
+        }
+        if bundle == nil, settings.values["tucker-bundle-form"] != nil {
+            throw .badOption(name: "tucker-bundle-form", reason: "there is no bundle: give --tucker-bundle too")
+        }
         if group != .layers, settings.values["share-layers"] != nil {
             throw .badOption(name: "share-layers", reason: "layers are shared with --tucker-group layers only")
         }
@@ -63,7 +80,7 @@ struct TuckerOptions: Sendable {
 
     var grouping: Grouping {
         switch group {
-        case .matrix: .single
+        case .matrix: bundle == nil ? .single : .layers(Self.allLayers)
         case .heads: .heads
         case .experts: .experts
         case .layers: .layers(layers)

@@ -62,6 +62,9 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
 
     // MARK: Statistics
 
+    /// Tokens that a module read in the calibration; nil without statistics.
+    func tokens(of module: LinearModule) throws -> Int? { try statistics?.tokens(for: module.name) }
+
     private func activations(of module: LinearModule) throws -> GramMetric? {
         guard let statistics, try statistics.tokens(for: module.name) ?? 0 > 0 else { return nil }
         return try statistics.gram(for: module.name)

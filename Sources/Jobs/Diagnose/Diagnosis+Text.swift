@@ -9,7 +9,7 @@ extension Diagnosis {
     private var matrixTable: String {
         let knowsInputs = matrices.contains { $0.activations != nil }
         var columns: [TextTable.Column] = [
-            .right("layer"), .left("role", shrinks: true), .right("full"), .right("effective"), .right("90 %"), .right("above bulk"),
+            .right("layer"), .left("role"), .right("full"), .right("effective"), .right("90 %"), .right("above bulk"),
             .right("energy"),
         ]
         if knowsInputs { columns += [.right("of WX"), .right("90 %")] }

@@ -76,6 +76,12 @@ enum MethodOptions {
             "tucker-form", .text("FORM"),
             help: "preserve (default): every member of a stack keeps its core; full: members share cores too"),
         Option(
+            "tucker-bundle", .text("LAMBDA"),
+            help: "Project square attention outputs of all layers together, drawn by LAMBDA to what activations ask for"),
+        Option(
+            "tucker-bundle-form", .text("FORM"),
+            help: "tied (default): neighbouring layers have one projection between them; untied: each its own"),
+        Option(
             "tucker-ranks", .text("A,B,C"),
             help: "Ranks by axis: out,in of a matrix; members,out,in of experts and layers; hidden,head_dim,projections "
                 + "of heads"),

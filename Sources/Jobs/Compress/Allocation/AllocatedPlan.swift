@@ -10,7 +10,8 @@ import Planning
 ///
 /// 1. The loss of every matrix at every rank, in the metric of the objective: its spectrum.
 /// 2. With text, the sensitivity of each: how far the outputs move when it alone is truncated as far as a uniform budget
-///    asks, divided by its relative squared error there. Without, every relative error counts the same.
+///    asks, divided by its relative squared error there. Without, every relative error counts the same, that of an expert
+///    in proportion to the tokens that statistics saw it read.
 /// 3. Ranks by the rule, within the numbers that the target leaves to the selected matrices.
 ///
 /// - Cost: a spectrum of each matrix; with text a pass over the sequences for each matrix.
@@ -31,7 +32,7 @@ struct AllocatedPlan {
         let inventory = try OutputInventory(checkpoint)
         let dense = modules.reduce(0) { $0 + $1.parameters }
         let others = inventory.parameters(of: try plan(modules.map { _ in nil })) - dense
-        var allocation = allocation(curves, sensitivities: curves.map { _ in 1 })
+        var allocation = allocation(curves, sensitivities: try routingWeights())
         if let text = request.allocation.text {
             let share = Double(try budget(allocation, inventory, others)) / Double(dense)
             allocation = self.allocation(curves, sensitivities: try sensitivities(curves, keep: share, text))
@@ -71,6 +72,11 @@ struct AllocatedPlan {
     }
 
     // MARK: Sensitivities
+
+    /// 1, and for experts how often they are chosen, where statistics say so.
+    private func routingWeights() throws -> [Double] {
+        try RoutingWeights(of: modules) { try objectives.tokens(of: $0) }.values
+    }
 
     /// What the outputs of the model move per relative squared error of each matrix.
     private func sensitivities(_ curves: [LossCurve], keep: Double, _ text: SequenceSource) throws -> [Double] {
