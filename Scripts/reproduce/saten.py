@@ -37,7 +37,8 @@ def main(scratch):
         rows.append(row + [stories.perplexity(control), stories.perplexity(equal_bytes)])
     common.see(f"stories260K in bf16, data-free (dense perplexity {stories.perplexity(stories.model):.2f}); bytes with "
                "positions, of the dense bf16 ones")
-    common.table(["form at --keep 0.6", "numbers", "bytes", "perplexity", "svd of as many numbers", "of as many bytes"], rows)
+    common.table(["form at --keep 0.6", "numbers", "bytes", "perplexity", "svd of as many numbers", "of as many bytes"],
+                 rows)
     common.see("2:4 alone in 16 bits is 9/16 = 56.25 % of the dense bytes: 8 of 16 bits for values, 1 for positions")
 
 

@@ -19,7 +19,7 @@ def sharing(model):
     rows = [[f"{line['kind']}, {line['role']}", line["measured"], line["chance"],
              "" if line["shared_error"] is None else f"{line['shared_error']:.3f}",
              "" if line["own_error"] is None else f"{line['own_error']:.3f}"] for line in found["verdicts"]]
-    common.see("overlap of leading subspaces (1: the same), and errors at half of the size, shared by two layers and apart")
+    common.see("overlap of leading subspaces (1: the same); errors at half of the size, shared by two layers and apart")
     common.table(["tied", "overlap", "chance", "shared", "apart"], rows)
 
 

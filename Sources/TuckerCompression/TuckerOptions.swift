@@ -53,7 +53,8 @@ struct TuckerOptions: Sendable {
 
     private func validate(_ settings: MethodSettings) throws(CompressionError) {
         if bundle != nil, group != .matrix {
-            throw .badOption(name: "tucker-bundle", reason: "groups output projections itself; leave --tucker-group out")
+            throw .badOption(
+                name: "tucker-bundle", reason: "groups output projections itself; leave --tucker-group out")
         }
         if bundle != nil, settings.storage == .pivot {
             throw .badOption(name: "tucker-bundle", reason: "its projections are stored as --storage factors only")

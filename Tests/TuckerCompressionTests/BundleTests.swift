@@ -13,7 +13,8 @@ import Testing
     private static func objectives(_ count: Int, whitened: Bool) throws -> [Objective] {
         try (0..<count).map { layer in
             let weight = TuckerOracle.random(size, size, seed: 60 + UInt64(layer))
-            let metric: Metric = whitened ? .gram(try TuckerOracle.gram(size, samples: 40, seed: 70 + UInt64(layer))) : .identity
+            let moment = try TuckerOracle.gram(size, samples: 40, seed: 70 + UInt64(layer))
+            let metric: Metric = whitened ? .gram(moment) : .identity
             return Objective(target: MatrixOperand(weight), inputs: metric)
         }
     }
@@ -78,8 +79,8 @@ import Testing
         }
         if form == .tied {
             for layer in 1..<4 {
-                #expect(
-                    sumOfSquaredDifferences(MatrixOperand(found.inputs[layer]), MatrixOperand(found.outputs[layer - 1])) == 0)
+                let here = MatrixOperand(found.inputs[layer]), there = MatrixOperand(found.outputs[layer - 1])
+                #expect(sumOfSquaredDifferences(here, there) == 0)
             }
         }
     }
@@ -112,7 +113,8 @@ import Testing
         let tasks = try Self.objectives(3, whitened: true).enumerated().map { layer, objective in
             CompressionTask(
                 member: GroupMember(
-                    module: "m\(layer)", outFeatures: Self.size, inFeatures: Self.size, factorType: .float32, heads: heads),
+                    module: "m\(layer)", outFeatures: Self.size, inFeatures: Self.size, factorType: .float32,
+                    heads: heads),
                 objective: objective)
         }
         let compressor = try TuckerOracle.compressor(["tucker-bundle": "0.5"])

@@ -39,8 +39,8 @@ struct DiagnoseCommandTests {
         let tie = try #require(try json(options)["ties"]?.array?.first)
         let folder = try ModelFolder()
         for (name, more, key) in [("shared", ["--share-layers", "2"], "shared_error"), ("own", [], "own_error")] {
-            let run = try ProgramRun.of(
-                ["compress", Self.model, "-o", folder.at(name), "--keep", "0.5", "-q", "--factor-dtype", "f32"] + options + more)
+            let words = ["compress", Self.model, "-o", folder.at(name), "--keep", "0.5", "-q", "--factor-dtype", "f32"]
+            let run = try ProgramRun.of(words + options + more)
             #expect(run.code == 0, "\(run.errors)")
             // Both matrices have nearly the same norm; weigh them by it all the same.
             let lines = try #require(try folder.report(of: name)["tensors"]?.array)

@@ -18,7 +18,8 @@ extension Diagnosis {
         for matrix in matrices {
             let shape = matrix.spectrum
             var cells = [
-                matrix.module.layer.map { "\($0)" } ?? "–", Self.role(of: matrix), "\(min(matrix.module.outFeatures, matrix.module.inFeatures))",
+                matrix.module.layer.map { "\($0)" } ?? "–", Self.role(of: matrix),
+                "\(min(matrix.module.outFeatures, matrix.module.inFeatures))",
                 Quantity.fixed(shape.effectiveRank, 1), "\(shape.rankKeeping90)", "\(shape.spikes)",
                 Quantity.percent(shape.spikeEnergy, digits: 0),
             ]
@@ -30,8 +31,8 @@ extension Diagnosis {
             }
             table.add(cells + [Quantity.fixed(matrix.outliers.largest, 1)])
         }
-        return "Ranks: full, effective, keeping 90 % of the energy; directions above the bulk that noise would fill, and "
-            + "their energy;\n" + (knowsInputs ? "effective rank and 90 % of what the layer does with its inputs; " : "")
+        return "Ranks: full, effective, keeping 90 % of the energy; directions above the bulk that noise would fill,\n"
+            + "and their energy; " + (knowsInputs ? "effective rank and 90 % of what a layer makes of inputs; " : "")
             + "the largest entry\n" + table.text()
     }
 
@@ -53,9 +54,9 @@ extension Diagnosis {
                 verdict.ownError.map { Quantity.fixed($0, 3) } ?? "–",
             ])
         }
-        return "Overlap of leading subspaces (mean cos² of principal angles, 1 for equal ones), and relative errors in a "
-            + "basis shared\nby two layers and apart, both within \(Quantity.percent(keep, digits: 0)) of the parameters\n"
-            + table.text()
+        let share = Quantity.percent(keep, digits: 0)
+        return "Overlap of leading subspaces (mean cos² of principal angles, 1 for equal ones), and relative errors\n"
+            + "in a basis shared by two layers and apart, both within \(share) of the parameters\n" + table.text()
     }
 
     private var closing: String {

@@ -5,8 +5,8 @@ import MatrixCore
 /// How far the leading subspaces of several matrices are the same: the mean of cos² of the principal angles over all
 /// pairs, beside what random subspaces of that size would have.
 ///
-/// For orthonormal bases V_1 … V_g (n × k) the mean over pairs of ‖V_aᵀV_b‖²/k; k/n for random ones, 1 for equal ones. A
-/// form that ties matrices by a common factor pays only where this is well above chance.
+/// For orthonormal bases V_1 … V_g (n × k) the mean over pairs of ‖V_aᵀV_b‖²/k; k/n for random ones, 1 for equal ones.
+/// A form that ties matrices by a common factor pays only where this is well above chance.
 struct SubspaceOverlap: Equatable {
     let measured: Double
     let chance: Double

@@ -5,9 +5,9 @@ import Safetensors
 
 /// The basis B (r × n) that the layers of a group share: what each makes of its own is W' = C B.
 ///
-/// Stored once, as `lowrank.shared.<group>.basis` [r, n]. With pivots, B is the identity in r of its columns; the others
-/// are stored as rows, [n − r, r], and the positions of the identity as `.pivot.index` [r] behind the name. That is r²
-/// numbers less, and as many multiply-adds: these inputs are taken as they are.
+/// Stored once, as `lowrank.shared.<group>.basis` [r, n]. With pivots, B is the identity in r of its columns; the
+/// others are stored as rows, [n − r, r], and the positions of the identity as `.pivot.index` [r] behind the name. That
+/// is r² numbers less, and as many multiply-adds: these inputs are taken as they are.
 public struct SharedBasis: Sendable {
     /// Module name of the first member.
     public let group: String

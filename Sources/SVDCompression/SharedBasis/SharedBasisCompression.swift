@@ -54,8 +54,8 @@ struct SharedBasisCompression {
             multiple: rankMultiple)
     }
 
-    /// The rank of a plain basis that may suit the weights better than a pivoted one, whose rounding is larger; nil where
-    /// pivots are not asked for, lose nothing, or a plain basis saves nothing.
+    /// The rank of a plain basis that may suit the weights better than a pivoted one, whose rounding is larger; nil
+    /// where pivots are not asked for, lose nothing, or a plain basis saves nothing.
     private func plainRank(_ group: [GroupMember], _ budget: Budget) -> Int? {
         guard storage == .pivot, group[0].factorType.bytes < ElementType.float32.bytes else { return nil }
         var plain = rule(for: group)
@@ -99,7 +99,9 @@ struct SharedBasisCompression {
     /// The smallest rank at which no member is above the bound, as written.
     ///
     /// Bases are nested and coefficients fitted, so the error falls with the rank and halving an interval finds it.
-    private func search(_ problem: SharedBasisProblem, _ rule: RankRule, _ bound: Double) throws -> [CompressionOutcome] {
+    private func search(
+        _ problem: SharedBasisProblem, _ rule: RankRule, _ bound: Double
+    ) throws -> [CompressionOutcome] {
         let largest = (1..<max(2, min(rule.rows, rule.columns))).last { rule.saves($0) } ?? 0
         let svd = try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: largest) }
         // Ranks in units of the multiple: `low` misses the bound, `high` may meet it.

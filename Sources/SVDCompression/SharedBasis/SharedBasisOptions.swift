@@ -23,7 +23,8 @@ struct SharedBasisOptions: Sendable {
         group = try settings.word("svd-group") ?? (layers == nil ? .matrix : .layers)
         self.layers = layers ?? self.layers
         if group != .layers, layers != nil {
-            throw .badOption(name: "share-layers", reason: "with --svd-group \(group.rawValue) no layers share anything")
+            throw .badOption(
+                name: "share-layers", reason: "with --svd-group \(group.rawValue) no layers share anything")
         }
         let projections: GroupedProjections? = try settings.word("share-projections")
         if group == .matrix, projections != nil {

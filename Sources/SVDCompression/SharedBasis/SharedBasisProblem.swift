@@ -11,8 +11,8 @@ import Safetensors
 ///     U S Vᵀ = SVD([c_1 W_1; … ; c_g W_g] L),   B = U_rᵀ [c_1 W_1; … ; c_g W_g]   (r × n)
 ///
 /// The projection form of B needs no inverse of L; it spans what S⁻¹U_rΣ_r of the paper does. A metric of the outputs
-/// weighs the rows of a member, and c_l = √(tr G_l / mean tr G) makes a member count by what it sees, which for experts is
-/// how often they are chosen; the paper has 1. With one member all of it is its weighted SVD.
+/// weighs the rows of a member, and c_l = √(tr G_l / mean tr G) makes a member count by what it sees, which for experts
+/// is how often they are chosen; the paper has 1. With one member all of it is its weighted SVD.
 ///
 /// - Cost: that of `TruncatedSVD` of a g·m × n matrix, and a product of g·m·n² operations.
 /// - Source: Basis Sharing (arXiv 2410.03765, §3), whose S is Lᵀ of METHODS §2.3.

@@ -10,17 +10,17 @@ import MatrixCore
 ///
 ///     E = Σ_l ‖W_l − Q_l W_l R_l‖² + λ Σ_l (‖Q_l − A_l‖² + ‖R_l − B_l‖²)
 ///
-/// where A_l and B_l are what the whitened SVD of rank d projects on: its left singular subspace, and the row space of its
-/// result. In the form `tied` a boundary between two matrices has one projection, Q_l = R_(l+1) = P_(l+1); in `untied`
-/// every matrix has its own pair. Then λ → ∞ is the whitened SVD, and λ = 0 the plain one; tied, λ = 0 is a basis shared
-/// by neighbours without regard to activations.
+/// where A_l and B_l are what the whitened SVD of rank d projects on: its left singular subspace, and the row space of
+/// its result. In the form `tied` a boundary between two matrices has one projection, Q_l = R_(l+1) = P_(l+1); in
+/// `untied` every matrix has its own pair. Then λ → ∞ is the whitened SVD, and λ = 0 the plain one; tied, λ = 0 is a
+/// basis shared by neighbours without regard to activations.
 ///
 /// Since ‖W − QWR‖² = ‖W‖² − tr(R WᵀQW R), each projection is best given the others where it takes the leading
 /// eigenvectors of the sum of WᵀQW, W R Wᵀ and 2λ times its anchors; E never rises.
 ///
-/// - Cost: for every update a truncated SVD of a D × (3 or 4)d matrix; `sweeps` rounds of them.
+/// - Cost: for every update a truncated SVD of a D × (2 to 4)d matrix; `sweeps` rounds of them.
 /// - Source: arXiv 2605.30836 as METHODS §2.3 reads it: no public text says how anchors and boundaries are paired, and
-///   this pairing has both limits that are known of it. The energy improves on noise too: it says nothing of the outputs.
+///   this pairing has both limits that are known of it. The energy improves on noise too: it says nothing of outputs.
 struct BundleProjections {
     enum Form: String, Sendable, CaseIterable {
         case tied, untied

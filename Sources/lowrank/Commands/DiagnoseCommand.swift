@@ -12,8 +12,8 @@ struct DiagnoseCommand: Command {
     static let specification = CommandSpecification(
         "diagnose", summary: "Look at spectra, outliers and shared subspaces: which method can work where",
         discussion: """
-            Decomposes every selected matrix and writes nothing. With statistics of calibrate, or text, it also looks at \
-            what the layers do with their inputs.
+            Decomposes every selected matrix and writes nothing. With statistics of calibrate, or text, it also looks \
+            at what the layers do with their inputs.
             """,
         arguments: [checkpoint],
         sections: [

@@ -62,7 +62,7 @@ enum MethodOptions {
             help: "What shares a basis: matrix (nothing), layers (2, or --share-layers), or the experts of a block"),
         Option(
             "share-projections", .text("WHICH"),
-            help: "inputs (default): those that read the hidden state (q, k, v, gate, up) share a basis; all: o, down too"),
+            help: "inputs (default): those that read the hidden state (q, k, v, gate, up) share; all: o and down too"),
     ]
 
     private static let tucker = [
@@ -77,7 +77,7 @@ enum MethodOptions {
             help: "preserve (default): every member of a stack keeps its core; full: members share cores too"),
         Option(
             "tucker-bundle", .text("LAMBDA"),
-            help: "Project square attention outputs of all layers together, drawn by LAMBDA to what activations ask for"),
+            help: "Project square attention outputs of all layers together, drawn by LAMBDA towards activations"),
         Option(
             "tucker-bundle-form", .text("FORM"),
             help: "tied (default): neighbouring layers have one projection between them; untied: each its own"),

@@ -6,7 +6,7 @@ import Safetensors
 
 /// What a compression is held against: the same matrices in as many numbers, without the method.
 public enum ControlKind: String, Sendable, CaseIterable {
-    /// Nothing: matrices whose outputs are zero, so that a block with all its matrices selected adds nothing but biases.
+    /// Nothing: matrices whose outputs are zero, so that a block whose matrices are all selected adds only biases.
     case drop
     /// A truncated SVD of as many numbers, in the same objective.
     case svd
@@ -16,10 +16,10 @@ public enum ControlKind: String, Sendable, CaseIterable {
 
 /// Puts a control in the place of what a method made of a group, and says how the method itself does.
 ///
-/// The control is a low-rank form (`ABLinear`, or `PivotLinear` for the SVD where the method is asked for pivots) of the
-/// largest rank whose numbers are within those of the method, and at least 1, so it is loaded, run and verified like any
-/// other result. What a group shares is divided over its members in the proportion of their sizes. A matrix that the
-/// method leaves dense stays dense.
+/// The control is a low-rank form (`ABLinear`, or `PivotLinear` for the SVD where the method is asked for pivots) of
+/// the largest rank whose numbers are within those of the method, and at least 1, so it is loaded, run and verified
+/// like any other result. What a group shares is divided over its members in the proportion of their sizes. A matrix
+/// that the method leaves dense stays dense.
 ///
 /// - Source: METHODS §7; Moar et al. (arXiv 2405.06626) and MixT (arXiv 2605.25344) lack these controls.
 struct Control: Sendable {
@@ -50,8 +50,9 @@ struct Control: Sendable {
         var numbers = 0, dense = 0
         for case (.compressed(let found, _), let task) in zip(outcomes, tasks) {
             dense += task.member.parameters
-            for tensor in found.tensors where !tensor.isIndex && names.insert(tensor.fullName(in: task.member.module)).inserted {
-                numbers += tensor.tensor.elementCount
+            for tensor in found.tensors where !tensor.isIndex {
+                let name = tensor.fullName(in: task.member.module)
+                if names.insert(name).inserted { numbers += tensor.tensor.elementCount }
             }
         }
         return Double(numbers) / Double(max(dense, 1))

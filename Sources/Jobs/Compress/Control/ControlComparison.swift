@@ -63,7 +63,7 @@ struct ControlComparison {
                 Quantity.significant(line.controlErrors / count, 4), "\(line.wins)",
             ])
         }
-        return "this output is the control \(kind), not \(method); mean relative errors in the metric of the objective\n"
+        return "this output is the control \(kind), not \(method); mean relative errors in the objective's metric\n"
             + table.text()
     }
 }

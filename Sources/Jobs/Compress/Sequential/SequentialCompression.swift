@@ -11,8 +11,9 @@ import Statistics
 /// In every layer the matrices are taken in the order in which data flows: query, key and value; the output of the
 /// attention; gate and up; down. Before each step the sequences run through the layer twice, dense and as far as it is
 /// compressed, and the matrices of the step are fitted to reproduce the dense outputs from the compressed inputs (see
-/// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them; one of several layers is
-/// made for the statistics at its first layer, and each of its matrices fitted again where it stands (`SpanningGroup`).
+/// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them; one of several layers
+/// is made for the statistics at its first layer, and each of its matrices fitted again where it stands
+/// (`SpanningGroup`).
 ///
 /// A run that goes on behind an earlier one computes the hidden states again, and not the matrices.
 ///
