@@ -3,6 +3,10 @@ run otherwise. The file is the same but for rounding, and `lowrank compress --st
 
     python3 Scripts/collect_stats.py Llama-2-7b-hf --text wiki.txt --samples 128 --device cuda -o stats.safetensors
 
+With `--gradients` the model is gone back through as well, for the second moments of the gradients of
+-sum log p(next token) towards the outputs of every layer in a block, which `--objective kfac` needs. (For an encoder the
+loss is the sum of its hidden states with random signs; those of `lowrank calibrate` are others.)
+
 Mixtures of experts are refused, because transformers holds experts in stacks whose inputs no hook sees; use
 `lowrank calibrate` for them.
 """
@@ -124,6 +128,37 @@ def collect(model, modules, inputs, rows, device):
     return {name: entry.numbers() for name, entry in sums.items()}
 
 
+def collect_gradients(model, modules, rows, device):
+    """{name: sums} over what reaches the outputs of the layers in blocks from the loss of each row."""
+    torch = oracle.need("torch")
+    inside = {name: module for name, module in modules.items() if module is not model.get_output_embeddings()}
+    sums = {f"{name}.output_gradient": Sums() for name in inside}
+
+    def watch(_, __, output, name):
+        output.register_hook(lambda gradient: sums[f"{name}.output_gradient"].add(gradient))
+
+    hooks = [module.register_forward_hook(lambda *call, name=name: watch(*call, name=name))
+             for name, module in inside.items()]
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    hooks.append(model.get_input_embeddings().register_forward_hook(lambda _, __, output: output.requires_grad_()))
+    generator = torch.Generator().manual_seed(0)
+    for index, row in enumerate(rows):
+        ids = torch.tensor([row], device=device)
+        if model.config.model_type == "bert":
+            hidden = model(input_ids=ids).last_hidden_state
+            signs = torch.randint(0, 2, hidden.shape, generator=generator).to(hidden) * 2 - 1
+            (hidden * signs).sum().backward()
+        else:
+            logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+            torch.nn.functional.cross_entropy(logits.float(), ids[0, 1:], reduction="sum").backward()
+        print(f"\rgradients: {index + 1}/{len(rows)} windows", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    for hook in hooks:
+        hook.remove()
+    return {name: entry.numbers() for name, entry in sums.items()}
+
+
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=pathlib.Path, help="dense Hugging Face folder")
@@ -136,6 +171,7 @@ def options_of(arguments):
     parser.add_argument("--bos", choices=["auto", "always", "never"], default="auto")
     parser.add_argument("--dtype", default="float32", help="of weights and activations: float32, bfloat16, float64")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
+    parser.add_argument("--gradients", action="store_true", help="look at gradients too")
     parser.add_argument("--precision", choices=["f32", "f64"], default="f64", help="of the stored moments")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
     return parser.parse_args(arguments)
@@ -151,10 +187,12 @@ def main(arguments):
     modules = linear_modules(model, options.model)
     inputs = inputs_of(modules)
     sums = collect(model, modules, inputs, rows, options.device)
+    gradients = collect_gradients(model, modules, rows, options.device) if options.gradients else {}
+    sums.update(gradients)
     run = {"token_sha256": oracle.scored_sha256(rows), "tokens": sum(map(len, rows)), "windows": len(rows),
            "context": context, "bos": options.bos, "documents": options.documents, "program": "collect_stats.py 1"}
     statistics_file.write(options.output, statistics_file.fingerprint(options.model), config["model_type"],
-                          options.precision, inputs, sums, [run])
+                          options.precision, inputs, sums, [run], list(gradients))
     print(f"{len(inputs)} inputs of {len(modules)} linear layers over {run['tokens']} tokens: {options.output}")
 
 

@@ -7,8 +7,12 @@ An input is named after the first module that reads it. For an input `<m>` of n 
     <m>.fourth_power_sum  F64 [1]                sum of |x|^4 (Euclidean norm)
     <m>.tokens            I64 [1]                number of x
 
-and in its metadata, as text: lowrank_statistics (version 1), model_fingerprint, model_type, precision, inputs (JSON:
-input to the modules that read it) and runs (JSON: the texts that went in).
+The gradients of the model's loss towards the m outputs of a module are stored in the same way, under
+`<module>.output_gradient`, where the file has them.
+
+In its metadata, as text: lowrank_statistics (version 1), model_fingerprint, model_type, precision, inputs (JSON: input to
+the modules that read it), gradients (JSON: the list of those names; missing where there are none) and runs (JSON: the
+texts that went in).
 """
 
 import hashlib
@@ -21,13 +25,14 @@ VERSION = "1"
 
 
 def read(path):
-    """(metadata with `inputs` and `runs` parsed, {input: {moment (n x n), absolute_sum, fourth_power_sum, tokens}})"""
+    """(metadata with its JSON parsed, {input or gradient: {moment (n x n), absolute_sum, fourth_power_sum, tokens}})"""
     numpy, safetensors = oracle.need("numpy", "safetensors")
     with safetensors.safe_open(path, framework="numpy") as file:
         metadata = dict(file.metadata())
         metadata["inputs"], metadata["runs"] = json.loads(metadata["inputs"]), json.loads(metadata["runs"])
+        metadata["gradients"] = json.loads(metadata.get("gradients", "[]"))
         inputs = {}
-        for name in metadata["inputs"]:
+        for name in list(metadata["inputs"]) + metadata["gradients"]:
             sums = {part: file.get_tensor(f"{name}.{part}")
                     for part in ("moment", "absolute_sum", "fourth_power_sum", "tokens")}
             features = len(sums["absolute_sum"])
@@ -38,20 +43,22 @@ def read(path):
     return metadata, inputs
 
 
-def write(path, fingerprint, model_type, precision, modules, sums, runs):
-    """`modules`: {input: modules}, in the order of the model; `sums`: as `read` gives them."""
+def write(path, fingerprint, model_type, precision, modules, sums, runs, gradients=()):
+    """`modules`: {input: modules}, in the order of the model; `sums`: as `read` gives them; `gradients`: names."""
     numpy, save = oracle.need("numpy", "safetensors.numpy")
     dtype = numpy.float64 if precision == "f64" else numpy.float32
     tensors = {}
-    for name in modules:
+    for name in list(modules) + list(gradients):
         moment = sums[name]["moment"]
         tensors[f"{name}.moment"] = moment[numpy.tril_indices(len(moment))].astype(dtype)
         tensors[f"{name}.absolute_sum"] = sums[name]["absolute_sum"].astype(numpy.float64)
         tensors[f"{name}.fourth_power_sum"] = numpy.array([sums[name]["fourth_power_sum"]], numpy.float64)
         tensors[f"{name}.tokens"] = numpy.array([sums[name]["tokens"]], numpy.int64)
-    save.save_file(tensors, path, metadata={
-        "lowrank_statistics": VERSION, "model_fingerprint": fingerprint, "model_type": model_type,
-        "precision": precision, "inputs": compact(modules), "runs": compact(runs)})
+    metadata = {"lowrank_statistics": VERSION, "model_fingerprint": fingerprint, "model_type": model_type,
+                "precision": precision, "inputs": compact(modules), "runs": compact(runs)}
+    if gradients:
+        metadata["gradients"] = compact(list(gradients))
+    save.save_file(tensors, path, metadata=metadata)
 
 
 def compact(value):

@@ -21,6 +21,8 @@ public final class ActivationStatistics: Sendable {
     let file: SafetensorsFile
     /// Places in `header.inputs`, by module.
     private let places: [String: Int]
+    /// Places in `header.gradients`, by name.
+    private let gradientPlaces: [String: Int]
     private let metrics = Mutex(MetricCache())
 
     /// - Throws: `StatisticsError` where the file is no statistics, or a tensor of it is missing or of another form.
@@ -41,7 +43,9 @@ public final class ActivationStatistics: Sendable {
             }
         }
         self.places = places
-        for input in header.inputs { try check(input) }
+        gradientPlaces = Dictionary(
+            header.gradients.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for input in header.sums { try check(input) }
     }
 
     /// Size of the file.
@@ -92,6 +96,38 @@ public final class ActivationStatistics: Sendable {
         }
         metrics.withLock { $0.remember(metric, of: input.name) }
         return metric
+    }
+
+    /// The metric Σ g gᵀ of the gradients g towards the module's outputs; nil where they were not looked at, or none
+    /// came.
+    ///
+    /// Directions that the loss does not feel have almost no weight: a little is added to the diagonal, so that a layer
+    /// keeps what costs nothing to keep.
+    /// - Throws: `StatisticsError.badTensor` where the sums are not finite or no moments.
+    public func gradientGram(for module: String) throws(StatisticsError) -> GramMetric? {
+        guard let gradients = gradients(of: module), try tokens(of: gradients) > 0 else { return nil }
+        if let known = metrics.withLock({ $0.metric(of: gradients.name) }) { return known }
+        let sums = try moments(of: gradients)
+        guard sums.absoluteSums.contains(where: { $0 > 0 }) else { return nil }
+        let metric: GramMetric
+        do {
+            metric = try sums.metric(leastRidge: Self.gradientRidge)
+        } catch {
+            throw .badTensor(
+                file: path, tensor: StatisticsHeader.Part.moment.name(of: gradients),
+                reason: "no second moment: \(error)")
+        }
+        metrics.withLock { $0.remember(metric, of: gradients.name) }
+        return metric
+    }
+
+    /// What is added to Σ g gᵀ, in units of the mean of its diagonal. From 1e-4 to 1e-2 makes no difference to the
+    /// predictions of a compressed model.
+    private static let gradientRidge = 1e-3
+
+    /// What the file has of the gradients towards a module's outputs; nil where it has nothing.
+    public func gradients(of module: String) -> LayerInput? {
+        gradientPlaces[module + LayerInput.gradientSuffix].map { header.gradients[$0] }
     }
 
     // MARK: Per input

@@ -13,6 +13,14 @@ public struct LayerInput: Sendable, Hashable {
         self.features = features
     }
 
+    /// What reaches the outputs of a module of m features on the way back from the model's loss: gradients are summed
+    /// and stored as inputs are, under the module's name with a suffix.
+    public static func gradients(of module: String, outputs: Int) -> LayerInput {
+        LayerInput(modules: [module + gradientSuffix], features: outputs)
+    }
+
+    static let gradientSuffix = ".output_gradient"
+
     /// The name of its first module, which names the input in files and tables.
     public var name: String { modules[0] }
 }

@@ -11,6 +11,8 @@ public enum StatisticsError: Error, Equatable, Sendable {
     case otherModel(file: String, expected: String, found: String)
     /// A layer whose input was not looked at.
     case noInput(file: String, module: String)
+    /// A layer whose outputs' gradients were not looked at.
+    case noGradients(file: String, module: String)
     /// Two files that cannot be added.
     case mismatch(file: String, other: String, reason: String)
 }
@@ -26,6 +28,9 @@ extension StatisticsError: CustomStringConvertible {
                 + "\(expected.prefix(16))…; calibrate this checkpoint"
         case .noInput(let file, let module):
             "\(file) has no statistics for the inputs of \(module)"
+        case .noGradients(let file, let module):
+            "\(file) has no gradients towards the outputs of \(module); calibrate with --gradients always, or give "
+                + "another --objective"
         case .mismatch(let file, let other, let reason):
             "\(file) and \(other) cannot be added: \(reason)"
         }
@@ -35,7 +40,7 @@ extension StatisticsError: CustomStringConvertible {
         switch self {
         case .safetensors(let error): error.file
         case .notStatistics(let file, _), .badTensor(let file, _, _), .otherModel(let file, _, _),
-            .noInput(let file, _), .mismatch(let file, _, _):
+            .noInput(let file, _), .noGradients(let file, _), .mismatch(let file, _, _):
             file
         }
     }
@@ -44,7 +49,7 @@ extension StatisticsError: CustomStringConvertible {
         switch self {
         case .safetensors(let error): error.tensor
         case .badTensor(_, let tensor, _): tensor
-        case .noInput(_, let module): module
+        case .noInput(_, let module), .noGradients(_, let module): module
         default: nil
         }
     }

@@ -11,9 +11,12 @@ import Safetensors
 /// | `<m>.fourth_power_sum` | F64 [1] | Σ ‖x‖⁴ |
 /// | `<m>.tokens` | I64 [1] | number of x |
 ///
+/// The gradients g of the model's loss towards the m outputs of a module are stored in the same way, under
+/// `<module>.output_gradient`, where the file has them.
+///
 /// and in `__metadata__`, as text: `lowrank_statistics` (the version, 1), `model_fingerprint`, `model_type`,
-/// `precision` (f64 or f32), `inputs` (JSON: the input's name to the modules that read it) and `runs` (JSON: a list,
-/// see `CalibrationRun`).
+/// `precision` (f64 or f32), `inputs` (JSON: the input's name to the modules that read it), `gradients` (JSON: the
+/// list of those names; missing where there are none) and `runs` (JSON: a list, see `CalibrationRun`).
 public struct StatisticsHeader: Sendable, Equatable {
     /// In which type the moments are stored.
     public enum Precision: String, Sendable, CaseIterable {
@@ -29,18 +32,24 @@ public struct StatisticsHeader: Sendable, Equatable {
     public var precision: Precision
     /// In the order of the model.
     public var inputs: [LayerInput]
+    /// What is known of the way back, in the order of the model; see `LayerInput.gradients`.
+    public var gradients: [LayerInput]
     public var runs: [CalibrationRun]
 
     public init(
         modelFingerprint: String, modelType: String?, precision: Precision, inputs: [LayerInput],
-        runs: [CalibrationRun]
+        gradients: [LayerInput] = [], runs: [CalibrationRun]
     ) {
         self.modelFingerprint = modelFingerprint
         self.modelType = modelType
         self.precision = precision
         self.inputs = inputs
+        self.gradients = gradients
         self.runs = runs
     }
+
+    /// Everything that the file has sums of.
+    public var sums: [LayerInput] { inputs + gradients }
 
     static let version = "1"
 
@@ -68,7 +77,7 @@ public struct StatisticsHeader: Sendable, Equatable {
         }
     }
 
-    public var declarations: [TensorDeclaration] { inputs.flatMap(declarations(of:)) }
+    public var declarations: [TensorDeclaration] { sums.flatMap(declarations(of:)) }
 
     // MARK: Metadata
 
@@ -81,6 +90,7 @@ public struct StatisticsHeader: Sendable, Equatable {
         metadata["inputs"] = JSON.object(modules).text(pretty: false)
         metadata["runs"] = JSON.array(runs.map(\.json)).text(pretty: false)
         metadata["model_type"] = modelType
+        if !gradients.isEmpty { metadata["gradients"] = JSON(gradients.map(\.name)).text(pretty: false) }
         return metadata
     }
 
@@ -108,17 +118,29 @@ public struct StatisticsHeader: Sendable, Equatable {
             guard modules.first == name, modules.count == value.array?.count else {
                 throw refuse("its \"inputs\" have no list of modules, the first its own name, for \(name)")
             }
-            let sums = file.tensor(named: "\(name).\(Part.absoluteSum.rawValue)")
-            guard let sums, sums.shape.count == 1 else {
-                throw .badTensor(
-                    file: file.path, tensor: "\(name).\(Part.absoluteSum.rawValue)", reason: "missing, or no vector")
-            }
-            inputs.append(LayerInput(modules: modules, features: sums.elementCount))
+            inputs.append(LayerInput(modules: modules, features: try Self.features(of: name, file)))
         }
         self.inputs = inputs
+        var gradients: [LayerInput] = []
+        if let text = file.metadata["gradients"] {
+            guard let names = try Self.json(text)?.array else { throw refuse("its \"gradients\" are no JSON list") }
+            for name in names {
+                guard let name = name.string else { throw refuse("its \"gradients\" are no list of names") }
+                gradients.append(LayerInput(modules: [name], features: try Self.features(of: name, file)))
+            }
+        }
+        self.gradients = gradients
         let runs = try Self.json(try text("runs"))?.array?.map(CalibrationRun.init) ?? []
         guard !runs.contains(nil) else { throw refuse("its \"runs\" cannot be read") }
         self.runs = runs.compactMap { $0 }
+    }
+
+    private static func features(of name: String, _ file: SafetensorsFile) throws(StatisticsError) -> Int {
+        let tensor = "\(name).\(Part.absoluteSum.rawValue)"
+        guard let sums = file.tensor(named: tensor), sums.shape.count == 1 else {
+            throw .badTensor(file: file.path, tensor: tensor, reason: "missing, or no vector")
+        }
+        return sums.elementCount
     }
 
     private static func json(_ text: String) throws(StatisticsError) -> JSON? {

@@ -27,6 +27,9 @@ public struct StatisticsSum {
                 let odd = header.inputs.first { !other.contains($0) } ?? part.header.inputs.first
                 throw refuse("their inputs differ" + (odd.map { " at \($0.name)" } ?? ""))
             }
+            guard part.header.gradients == header.gradients else {
+                throw refuse("only one has gradients, or they are of other layers")
+            }
             if part.header.precision == .f64 { header.precision = .f64 }
             header.runs += part.header.runs
         }
@@ -41,7 +44,7 @@ public struct StatisticsSum {
     /// - Parameter each: told of every input before its work.
     public func write(to path: String, each: (LayerInput) throws -> Void) throws {
         let writer = try StatisticsWriter(path: path, header: header)
-        for input in header.inputs {
+        for input in header.sums {
             try each(input)
             let sum = try parts[0].moments(of: input)
             for part in parts.dropFirst() { sum.add(try part.moments(of: input)) }

@@ -205,4 +205,36 @@ struct StatisticsFileTests {
         let counts = try ActivationStatistics(path: try forge(tensors: ["layers.0.o.tokens": (.i64, [-3])]))
         #expect(throws: StatisticsError.self) { try counts.tokens(for: "layers.0.o") }
     }
+
+    /// Gradients towards outputs are kept beside inputs, and found again by the module.
+    @Test func gradientsAreReadBackAndAddedAndAskedForByModule() throws {
+        var header = Self.header()
+        header.gradients = [.gradients(of: "layers.0.q", outputs: 4), .gradients(of: "layers.0.o", outputs: 6)]
+        let parts = try (1...2).map { seed in
+            let writer = try StatisticsWriter(path: folder.at("g\(seed)"), header: header)
+            for sums in header.sums { try writer.append(Self.moments(sums, seed: UInt64(seed)), of: sums) }
+            try writer.finish()
+            return try ActivationStatistics(path: folder.at("g\(seed)"))
+        }
+        #expect(parts[0].header == header)
+        #expect(parts[0].gradients(of: "layers.0.o")?.features == 6)
+        #expect(parts[0].gradients(of: "layers.0.k") == nil)
+        #expect(try parts[0].gradientGram(for: "layers.0.k") == nil)
+        #expect(parts[0].input(of: "layers.0.q.output_gradient") == nil)
+
+        let gradients = header.gradients[1]
+        let expected = Self.moments(gradients, seed: 1)
+        let gram = try #require(try parts[0].gradientGram(for: "layers.0.o"))
+        #expect(gram.moment.elements == expected.moment.elements)
+        let mean = (0..<6).reduce(0) { $0 + expected.moment[$1, $1] } / 6
+        #expect(gram.shift >= 1e-3 * mean)
+
+        try StatisticsSum(of: parts).write(to: folder.at("sum")) { _ in }
+        let sum = try ActivationStatistics(path: folder.at("sum"))
+        let added = Self.moments(gradients, seed: 1)
+        added.add(Self.moments(gradients, seed: 2))
+        #expect(try sum.moments(of: gradients).moment.elements == added.moment.elements)
+        let plain = try write("plain", Self.header())
+        #expect(throws: StatisticsError.self) { try StatisticsSum(of: [parts[0], plain]) }
+    }
 }

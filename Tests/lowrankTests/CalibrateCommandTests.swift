@@ -89,4 +89,27 @@ struct CalibrateCommandTests {
             #expect(try content(output) == content("whole"))
         }
     }
+
+    /// The way back is in the file unless it is not wanted or its sums do not fit; halves add up to the whole.
+    @Test func gradientsAreCollectedWhereTheyFit() throws {
+        func gradients(_ name: String) throws -> [JSON] {
+            let shown = try ProgramRun.of(["stats", "show", folder.at(name), "--json"])
+            return try #require(try JSON.parse(shown.output)["gradients"]?.array)
+        }
+        #expect(try ProgramRun.of(words("auto", ["--samples", "2"])).code == 0)
+        let found = try gradients("auto")
+        #expect(found.count == 35 && found.allSatisfy { $0["tokens"]?.int == 512 })
+        #expect(found.allSatisfy { ($0["root_mean_square"]?.double ?? 0) > 0 })
+        #expect(try ProgramRun.of(words("never", ["--samples", "2", "--gradients", "never"])).code == 0)
+        #expect(try gradients("never").isEmpty)
+
+        let small = ["--samples", "2", "--memory", "1.2MB"]
+        let little = try ProgramRun.of(words("little", small))
+        #expect(little.code == 0 && little.errors.contains("--gradients always"), "\(little.errors)")
+        #expect(try gradients("little").isEmpty)
+        #expect(try ProgramRun.of(words("passes", small + ["--gradients", "always"])).code == 0)
+        #expect(try content("passes") == content("auto"))
+        let append = try ProgramRun.of(words("never", ["--append", "--gradients", "always"]))
+        #expect(append.code == 2 && append.errors.contains("has no gradients"), "\(append.errors)")
+    }
 }

@@ -33,7 +33,7 @@ struct SequentialCommandTests {
             "calibrate", Self.model, "--text", Self.model + "/calibration.txt", "--samples", "16", "-o", stats, "-q",
         ])
         _ = try run(["compress", Self.model, "-o", folder.at("apart"), "--keep", "0.5", "--stats", stats, "-q"])
-        _ = try run(words("sequence", ["--stats", stats, "--allocation", "uniform"]))
+        _ = try run(words("sequence", ["--stats", stats, "--allocation", "uniform", "--objective", "activations"]))
         #expect(try loss("sequence") < loss("apart"))
         _ = try run(["verify", folder.at("sequence"), "--against", Self.model, "-q"])
 
@@ -95,5 +95,34 @@ struct SequentialCommandTests {
             #expect(run.code == code, "\(words): \(run.errors)")
             #expect(run.errors.contains(message), "\(words): \(run.errors)")
         }
+    }
+
+    /// Statistics and text together are the best recipe: gradients weigh outputs and divide the target.
+    @Test func statisticsAndTextAreABetterRecipeThanEither() throws {
+        let stats = folder.at("stats"), plain = folder.at("plain")
+        let calibrate = ["calibrate", Self.model, "--text", Self.model + "/calibration.txt", "--samples", "16", "-q"]
+        _ = try run(calibrate + ["-o", stats])
+        _ = try run(calibrate + ["-o", plain, "--gradients", "never"])
+        _ = try run(words("recipe", ["--stats", stats]))
+        let options = try folder.report(of: "recipe")["options"]
+        #expect(options?["objective"]?.string == "kfac")
+        #expect(options?["allocation"]?.string == "greedy")
+        #expect(options?["sequential"]?.string == "true")
+        _ = try run(words("without", ["--stats", plain]))
+        #expect(try folder.report(of: "without")["options"]?["objective"]?.string == "activations")
+        _ = try run(words("even", ["--stats", stats, "--allocation", "uniform"]))
+        _ = try run(words("onesided", ["--stats", stats, "--allocation", "uniform", "--objective", "activations"]))
+        let best = try loss("recipe"), even = try loss("even")
+        #expect(try best < even && even < loss("onesided") && best < loss("without"))
+        _ = try run(["verify", folder.at("recipe"), "--against", Self.model, "-q"])
+        for method in ["tucker", "saten"] {
+            _ = try run(words(method, ["--method", method, "--stats", stats, "--layers", "1"]))
+            #expect(try folder.report(of: method)["options"]?["objective"]?.string == "kfac")
+        }
+        let missing = try ProgramRun.of(words("x", ["--stats", plain, "--objective", "kfac"]))
+        #expect(missing.code == 3)
+        #expect(missing.errors.contains("no gradients towards the outputs of"), "\(missing.errors)")
+        let unused = try ProgramRun.of(words("x", ["--objective", "asvd", "--stats", stats, "--allocation", "loss"]))
+        #expect(unused.code == 2 && unused.errors.contains("does not use --text"), "\(unused.errors)")
     }
 }

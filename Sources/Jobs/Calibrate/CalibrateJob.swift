@@ -13,7 +13,11 @@ import Statistics
 /// the moments of a layer are more than the memory given, the layer is run again for the rest of them. A run that is
 /// stopped, or killed, goes on behind its last finished layer with `resume`, and ends with the same bytes.
 ///
-/// - Cost: the forward pass without the head, and n² operations in Double for each token and input of n features.
+/// Then, unless that is not wanted, the sequences go through the model and back for the moments of the gradients
+/// towards the outputs of the layers (`GradientCalibration`).
+///
+/// - Cost: the forward pass without the head, and n² operations in Double for each token and input of n features; four
+///   times that for gradients.
 public struct CalibrateJob: Sendable {
     public var request: CalibrationRequest
 
@@ -27,7 +31,7 @@ public struct CalibrateJob: Sendable {
         let watch = Stopwatch()
         let output = outputRequest
         try output.validate()
-        let prepared = try prepare()
+        let prepared = try prepare(progress)
         let plan = try CalibrationPlan(prepared.model, memoryBytes: memoryBytes)
         try SpaceCheck.require(bytes: try neededBytes(prepared), at: request.output)
         let fingerprint = try fingerprint(prepared.header.precision)
@@ -35,8 +39,21 @@ public struct CalibrateJob: Sendable {
             let calibration = LayerCalibration(
                 model: prepared.model, checkpoint: prepared.checkpoint, sequences: prepared.sequences,
                 journal: staged.journal, header: prepared.header, base: prepared.base)
-            try run(plan, calibration, staged.unitsAtStart, progress, interruption)
-            try assemble(plan, calibration, prepared.header, at: staged.path)
+            let gradients = GradientCalibration(
+                model: prepared.model, sequences: prepared.sequences, journal: staged.journal, header: prepared.header,
+                base: prepared.base)
+            let backward = try GradientCalibration.passes(prepared.header.gradients, memoryBytes: memoryBytes)
+            progress.begin(
+                ProgressStage(
+                    "calibrate", total: (plan.passes.count + backward.count) * prepared.sequences.count,
+                    unit: .items("windows"), alreadyDone: staged.unitsAtStart * prepared.sequences.count))
+            try run(plan, calibration, progress, interruption)
+            for pass in backward { try gradients.run(pass, progress, interruption) }
+            progress.end()
+            let parts =
+                plan.passes.map { (calibration.path(of: $0), $0.inputs) }
+                + backward.map { (gradients.path(of: $0), $0.gradients) }
+            try assemble(parts, prepared.header, at: staged.path)
             let written = try ActivationStatistics(path: staged.path)
             try warnOfFewTokens(written, progress)
             return CalibrationResult(
@@ -65,7 +82,7 @@ public struct CalibrateJob: Sendable {
         let run: CalibrationRun
     }
 
-    private func prepare() throws -> Prepared {
+    private func prepare(_ progress: any ProgressReporter) throws -> Prepared {
         let path = request.checkpoint
         let (checkpoint, model) = try Failure.naming(file: path, tensor: nil) {
             let checkpoint = try Checkpoint(path: path)
@@ -84,9 +101,36 @@ public struct CalibrateJob: Sendable {
         let header = StatisticsHeader(
             modelFingerprint: fingerprint, modelType: checkpoint.modelType,
             precision: request.precision ?? base?.header.precision ?? .f64, inputs: model.inputs,
-            runs: (base?.header.runs ?? []) + [run])
+            gradients: try gradients(model, base, progress), runs: (base?.header.runs ?? []) + [run])
         return Prepared(
             checkpoint: checkpoint, model: model, sequences: sequences, base: base, header: header, run: run)
+    }
+
+    /// The gradients to look at: those that the file added to has, or what fits.
+    private func gradients(
+        _ model: Model, _ base: ActivationStatistics?, _ progress: any ProgressReporter
+    ) throws -> [LayerInput] {
+        let all = GradientCalibration.gradients(model)
+        if let base {
+            let known = !base.header.gradients.isEmpty
+            guard request.gradients == .auto || known == (request.gradients == .always) else {
+                throw JobError.usage(
+                    "\(request.output) has \(known ? "" : "no ")gradients; leave out --gradients, or calibrate anew")
+            }
+            return known ? all : []
+        }
+        switch request.gradients {
+        case .never: return []
+        case .always: return all
+        case .auto:
+            let bytes = all.reduce(0) { $0 + InputMoments.bytes(features: $1.features) }
+            guard bytes > memoryBytes else { return all }
+            progress.log(
+                .notice,
+                "moments of gradients would take \(ByteCount.human(bytes)), more than --memory, and are left out; give "
+                    + "--gradients always to collect them in several passes")
+            return []
+        }
     }
 
     /// The statistics to add to.
@@ -127,29 +171,24 @@ public struct CalibrateJob: Sendable {
     // MARK: The work
 
     private func run(
-        _ plan: CalibrationPlan, _ calibration: LayerCalibration, _ finished: Int, _ progress: any ProgressReporter,
+        _ plan: CalibrationPlan, _ calibration: LayerCalibration, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws {
-        let sequences = calibration.sequences.count
-        progress.begin(
-            ProgressStage(
-                "calibrate", total: plan.passes.count * sequences, unit: .items("windows"),
-                alreadyDone: finished * sequences))
         var previous: CalibrationPlan.Pass?
         for pass in plan.passes {
             try calibration.run(pass, after: previous, progress, interruption)
             if pass.isLastOfLayer { previous = pass }
         }
-        progress.end()
     }
 
+    /// - Parameter parts: files, and what to take from each.
     private func assemble(
-        _ plan: CalibrationPlan, _ calibration: LayerCalibration, _ header: StatisticsHeader, at path: String
+        _ parts: [(path: String, sums: [LayerInput])], _ header: StatisticsHeader, at path: String
     ) throws {
         let writer = try StatisticsWriter(path: path, header: header)
-        for pass in plan.passes {
-            let part = try ActivationStatistics(path: calibration.path(of: pass))
-            for input in pass.inputs { try writer.copy(input, from: part) }
+        for part in parts {
+            let file = try ActivationStatistics(path: part.path)
+            for sums in part.sums { try writer.copy(sums, from: file) }
         }
         try writer.finish()
     }

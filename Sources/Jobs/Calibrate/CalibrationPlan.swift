@@ -37,14 +37,14 @@ struct CalibrationPlan {
     }
 
     /// Neighbours as long as they fit.
-    private static func groups(of inputs: [LayerInput], memoryBytes: Int) throws -> [[LayerInput]] {
+    static func groups(of inputs: [LayerInput], memoryBytes: Int) throws -> [[LayerInput]] {
         var groups: [[LayerInput]] = []
         var used = 0
         for input in inputs {
             let bytes = InputMoments.bytes(features: input.features)
             guard bytes <= memoryBytes else {
                 throw JobError.usage(
-                    "the moments of the \(input.features) inputs of \(input.name) take \(ByteCount.exact(bytes)); "
+                    "the moments of the \(input.features) features of \(input.name) take \(ByteCount.exact(bytes)); "
                         + "--memory is \(ByteCount.exact(memoryBytes))")
             }
             if groups.isEmpty || used + bytes > memoryBytes {

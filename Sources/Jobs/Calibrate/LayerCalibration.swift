@@ -102,6 +102,7 @@ struct LayerCalibration {
     private func write(_ moments: [LayerInput: InputMoments], _ pass: CalibrationPlan.Pass) throws {
         var header = header
         header.inputs = pass.inputs
+        header.gradients = []
         let writer = try StatisticsWriter(path: path(of: pass), header: header)
         for input in pass.inputs {
             guard let sums = moments[input] else { preconditionFailure("every input of a pass has sums") }

@@ -9,6 +9,13 @@ public struct ObjectiveRequest: Sendable {
         case asvd
         /// ‖diag(Σ_j E[g_ij²])^½ (W − W')‖, g the gradients of the weight (FWSVD, arXiv 2207.00112).
         case fisher
+        /// ‖L_gᵀ (W − W') X‖ over the inputs X of a calibration, with L_g L_gᵀ the second moment of the gradients
+        /// towards the outputs: twice what the error costs in predictions, to second order (the factors of K-FAC, arXiv
+        /// 1503.05671, as metrics of both sides).
+        case kfac
+
+        /// Whether matrices are fitted to activations, so that those of the compressed network can take their place.
+        public var goesInSequence: Bool { self == .activations || self == .kfac }
     }
 
     /// nil for what follows from the files given.
@@ -43,12 +50,12 @@ public struct ObjectiveRequest: Sendable {
     public func validate() throws(JobError) {
         let name = "--objective \(effectiveKind.rawValue)"
         switch effectiveKind {
-        case .activations where !knowsActivations, .asvd where statistics == nil:
+        case .activations where !knowsActivations, .asvd where statistics == nil, .kfac where statistics == nil:
             throw .usage("\(name) needs --stats, a file that calibrate wrote")
         case .fisher where fisher == nil:
             throw .usage("\(name) needs --fisher, a file of mean squared gradients")
-        case .weights, .activations, .asvd:
-            if text != nil, effectiveKind != .activations { throw .usage(Self.textMessage(name)) }
+        case .weights, .activations, .asvd, .kfac:
+            if text != nil, !effectiveKind.goesInSequence { throw .usage(Self.textMessage(name)) }
             if fisher != nil { throw .usage("\(name) does not use --fisher; give --objective fisher or leave it out") }
         case .fisher:
             if text != nil { throw .usage(Self.textMessage(name)) }

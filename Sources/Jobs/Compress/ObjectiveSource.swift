@@ -25,6 +25,7 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
         if let statistics {
             try statistics.require(model: checkpoint.fingerprint())
             try Self.check(statistics, modules, progress)
+            if kind == .kfac { try Self.checkGradients(statistics, modules) }
         }
         for module in modules { try fisher?.check(module, in: checkpoint) }
     }
@@ -42,6 +43,9 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
         case .weights: break
         // Sequential compression has objectives of its own, and these statistics only measure.
         case .activations: if let gram = try activations(of: module) { objective.inputs = .gram(gram) }
+        case .kfac:
+            if let gram = try activations(of: module) { objective.inputs = .gram(gram) }
+            objective.outputs = try outputs(of: module)
         case .asvd: if let mean = try meanAbsolute(of: module) { objective.inputs = .diagonal(Self.weights(mean)) }
         case .fisher:
             if let sums = try fisher?.rowSums(of: module) { objective.outputs = .diagonal(Self.weights(sums)) }
@@ -58,6 +62,25 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
         let error = Matrix64(rows: found.rows, columns: found.columns) { weight[$0, $1] - Double(found[$0, $1]) }
         let norm = gram.squaredNorm(of: weight), lost = gram.squaredNorm(of: MatrixOperand(error))
         return InputErrors(activation: norm > 0 ? (lost / norm).squareRoot() : 0)
+    }
+
+    /// The metric of the module's outputs, in sequence as well as apart.
+    func outputs(of module: LinearModule) throws -> Metric {
+        guard kind == .kfac, let gram = try statistics?.gradientGram(for: module.name) else { return .identity }
+        return .gram(gram)
+    }
+
+    /// What an error counts in predictions, per squared error in the metric of the objective; nil where the objective
+    /// does not know it.
+    ///
+    /// For sums over T tokens of inputs and of gradients, the product of the two means is that of the sums over T², and
+    /// the error is made T times.
+    func cost(of module: LinearModule) throws -> Double? {
+        guard kind == .kfac, let statistics else { return nil }
+        guard let tokens = try statistics.tokens(for: module.name), tokens > 0,
+            try statistics.gradientGram(for: module.name) != nil
+        else { return 0 }
+        return 0.5 / Double(tokens)
     }
 
     // MARK: Statistics
@@ -79,6 +102,20 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
     private static func weights(_ squares: [Double]) -> [Double] {
         let least = (squares.max() ?? 0) * 1e-12
         return squares.map { max($0, least > 0 ? least : 1).squareRoot() }
+    }
+
+    /// Every module has gradients towards its outputs.
+    private static func checkGradients(_ statistics: ActivationStatistics, _ modules: [LinearModule]) throws {
+        for module in modules {
+            guard let gradients = statistics.gradients(of: module.name) else {
+                throw StatisticsError.noGradients(file: statistics.path, module: module.name)
+            }
+            guard gradients.features == module.outFeatures else {
+                throw StatisticsError.badTensor(
+                    file: statistics.path, tensor: gradients.name,
+                    reason: "gradients of \(gradients.features) outputs; \(module.name) has \(module.outFeatures)")
+            }
+        }
     }
 
     /// Every module has its statistics, in its size; too few tokens are warned of.

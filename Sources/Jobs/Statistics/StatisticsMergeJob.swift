@@ -24,7 +24,7 @@ public struct StatisticsMergeJob: Sendable {
             progress.log(.warning, "the text with hash \(hash.prefix(16))… is counted more than once")
         }
         try SpaceCheck.require(bytes: try StatisticsWriter.byteCount(sum.header), at: output)
-        progress.begin(ProgressStage("merge", total: sum.header.inputs.count, unit: .items("inputs")))
+        progress.begin(ProgressStage("merge", total: sum.header.sums.count, unit: .items("inputs")))
         defer { progress.end() }
         return try StagedOutput.write(request, resumable: nil) { staged in
             try sum.write(to: staged.path) { input in

@@ -8,7 +8,7 @@ public struct StatisticsTable: Sendable {
     /// Up to this size the eigenvalues take no time worth asking about.
     public static let largestQuickSize = 1024
 
-    /// One input.
+    /// One input, or the gradients towards the outputs of one layer.
     public struct Line: Sendable {
         public let input: LayerInput
         public let tokens: Int
@@ -27,27 +27,32 @@ public struct StatisticsTable: Sendable {
     public let lines: [Line]
 
     public var json: JSON {
-        let inputs = lines.map { line -> JSON in
-            [
-                "input": JSON(line.input.name), "modules": JSON(line.input.modules),
-                "features": JSON(line.input.features), "tokens": JSON(line.tokens),
-                "mean_absolute": JSON(line.meanAbsolute), "root_mean_square": JSON(line.rootMeanSquare),
-                "condition": line.condition.flatMap { $0.isFinite ? JSON($0) : nil } ?? .null,
-                "singular": line.condition.map { JSON($0.isInfinite) } ?? .null,
-            ]
+        func list(_ sums: [LayerInput]) -> JSON {
+            let wanted = Set(sums)
+            return .array(lines.filter { wanted.contains($0.input) }.map(Self.json))
         }
         return [
             "file": JSON(path), "bytes": JSON(bytes), "precision": JSON(header.precision.rawValue),
             "model_fingerprint": JSON(header.modelFingerprint),
             "model_type": header.modelType.map { JSON($0) } ?? .null, "runs": .array(header.runs.map(\.json)),
-            "inputs": .array(inputs),
+            "inputs": list(header.inputs), "gradients": list(header.gradients),
+        ]
+    }
+
+    private static func json(_ line: Line) -> JSON {
+        [
+            "input": JSON(line.input.name), "modules": JSON(line.input.modules),
+            "features": JSON(line.input.features), "tokens": JSON(line.tokens),
+            "mean_absolute": JSON(line.meanAbsolute), "root_mean_square": JSON(line.rootMeanSquare),
+            "condition": line.condition.flatMap { $0.isFinite ? JSON($0) : nil } ?? .null,
+            "singular": line.condition.map { JSON($0.isInfinite) } ?? .null,
         ]
     }
 
     public var text: String {
         var table = TextTable([
-            .left("input", shrinks: true), .right("read by"), .right("size"), .right("tokens"), .right("mean |x|"),
-            .right("condition"),
+            .left("input or gradient", shrinks: true), .right("read by"), .right("size"), .right("tokens"),
+            .right("mean |x|"), .right("condition"),
         ])
         for line in lines {
             table.add([
@@ -70,7 +75,8 @@ public struct StatisticsTable: Sendable {
                 + (run.documents.map { "documents between \"\($0)\"" } ?? "windows")
                 + " of up to \(run.context), BOS \(run.bos), hash \(run.tokenSHA256.prefix(16))…"
         }
-        let file = "\(path): \(header.inputs.count) inputs, \(header.precision.rawValue) moments, "
+        let gradients = header.gradients.isEmpty ? "" : "and gradients of \(header.gradients.count) layers, "
+        let file = "\(path): \(header.inputs.count) inputs, \(gradients)\(header.precision.rawValue) moments, "
             + "\(ByteCount.human(bytes)), model \(header.modelType ?? "unknown") \(header.modelFingerprint.prefix(16))…"
         return (runs + [file]).joined(separator: "\n")
     }
@@ -91,7 +97,7 @@ public struct StatisticsTableJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> StatisticsTable {
         let statistics = try ActivationStatistics(path: path)
-        let inputs = statistics.header.inputs
+        let inputs = statistics.header.sums
         progress.begin(ProgressStage("read", total: inputs.count, unit: .items("inputs")))
         defer { progress.end() }
         var lines: [StatisticsTable.Line] = []

@@ -7,6 +7,11 @@ extension Model {
         blocks[index].attention.inputs + blocks[index].feedForward.inputs
     }
 
+    /// The linear layers of a block with the number of their outputs, in the order in which they read their inputs.
+    public func outputs(ofLayer index: Int) -> [(module: String, features: Int)] {
+        (blocks[index].attention.layers + blocks[index].feedForward.layers).map { ($0.name, $0.outFeatures) }
+    }
+
     /// What the head reads, where the head has a weight of its own.
     public var headInput: LayerInput? {
         guard let head, !description.tiesHead else { return nil }
@@ -26,25 +31,22 @@ extension LayerInput {
 }
 
 extension Attention {
-    fileprivate var inputs: [LayerInput] {
-        let projected =
-            switch projections {
-            case .separate(let query, let key, let value): [query, key, value]
-            case .fused(let layer, _): [layer]
-            }
-        return [LayerInput(projected), LayerInput([output])]
+    fileprivate var inputs: [LayerInput] { [LayerInput(projected), LayerInput([output])] }
+
+    fileprivate var layers: [Linear] { projected + [output] }
+
+    private var projected: [Linear] {
+        switch projections {
+        case .separate(let query, let key, let value): [query, key, value]
+        case .fused(let layer, _): [layer]
+        }
     }
 }
 
 extension FeedForward {
-    fileprivate var inputs: [LayerInput] {
-        let read =
-            switch entrance {
-            case .gated(let gate, let up): [gate, up]
-            case .gatedTogether(let layer), .plain(let layer): [layer]
-            }
-        return [LayerInput(read), LayerInput([exit])]
-    }
+    fileprivate var inputs: [LayerInput] { [LayerInput(entranceLayers), LayerInput([exit])] }
+
+    fileprivate var layers: [Linear] { entranceLayers + [exit] }
 }
 
 extension Model.Block.Mixer {
@@ -53,6 +55,13 @@ extension Model.Block.Mixer {
         switch self {
         case .dense(let network): network.inputs
         case .experts(let block): [LayerInput([block.router])] + block.experts.flatMap(\.inputs)
+        }
+    }
+
+    fileprivate var layers: [Linear] {
+        switch self {
+        case .dense(let network): network.layers
+        case .experts(let block): [block.router] + block.experts.flatMap(\.layers)
         }
     }
 }

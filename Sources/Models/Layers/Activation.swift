@@ -65,20 +65,27 @@ enum Activation: Sendable {
     }
 
     @inline(__always)
-    private static func silu(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
+    static func silu(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
         x / (1 + VectorMath.exponential(-x))
     }
 
     @inline(__always)
-    private static func geluTanh(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
+    static func geluTanh(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
         let inner = (x + x * x * x * 0.044715) * 0.797_884_56
         // ½ (1 + tanh z) = 1 / (1 + e^(−2z))
         return x / (1 + VectorMath.exponential(inner * -2))
     }
 
+    @inline(__always)
+    static func gelu(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
+        x * normalShare(x)
+    }
+
+    /// Φ(x), the share of a normal distribution below x.
+    ///
     /// - Source: Abramowitz and Stegun, 7.1.26, for the error function: |error| ≤ 1.5e-7.
     @inline(__always)
-    private static func gelu(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
+    static func normalShare(_ x: VectorMath.Lanes) -> VectorMath.Lanes {
         let z = x * 0.707_106_78
         let isNegative = z .< VectorMath.Lanes()
         let magnitude = z.replacing(with: -z, where: isNegative)
@@ -88,7 +95,6 @@ enum Activation: Sendable {
         tail = tail * t - 0.284_496_74
         tail = (tail * t + 0.254_829_59) * t * VectorMath.exponential(-(magnitude * magnitude))
         // Φ is half the tail on the left, and one less half the tail on the right.
-        let share = (1 - tail * 0.5).replacing(with: tail * 0.5, where: isNegative)
-        return x * share
+        return (1 - tail * 0.5).replacing(with: tail * 0.5, where: isNegative)
     }
 }

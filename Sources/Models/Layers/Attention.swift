@@ -53,7 +53,7 @@ struct Attention: Sendable {
     }
 
     /// Copies the three parts of each token's row to where they belong.
-    private func split(
+    func split(
         _ fused: MutableMatrixView<Float>, _ order: ModelFamily.FusedOrder, _ parts: [MutableMatrixView<Float>]
     ) {
         let d = shape.headDimension

@@ -25,7 +25,7 @@ public struct Linear: Sendable {
         addBias(to: y)
     }
 
-    private func addBias(to y: MutableMatrixView<Float>) {
+    func addBias(to y: MutableMatrixView<Float>) {
         guard let bias else { return }
         forEachRowBlock(y.rows, columns: y.columns) { rows in
             for row in rows {

@@ -76,7 +76,7 @@ struct MixtureOfExperts: Sendable {
         }
     }
 
-    private static func gathered(
+    static func gathered(
         _ rows: [Int], of x: MatrixView<Float>, into target: MutableMatrixView<Float>
     ) -> MatrixView<Float> {
         for (place, row) in rows.enumerated() {
@@ -86,7 +86,7 @@ struct MixtureOfExperts: Sendable {
     }
 
     /// The experts of a token with their shares, the largest first; equal shares go to the lower number.
-    private func choose(
+    func choose(
         _ scores: UnsafeMutablePointer<Float>, _ softmax: Softmax
     ) -> [(expert: Int, share: Float)] {
         softmax(scores, experts.count)

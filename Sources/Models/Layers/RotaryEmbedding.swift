@@ -10,8 +10,25 @@ struct RotaryEmbedding: Sendable {
     /// - Parameter positions: of the tokens that are read now.
     init(_ description: RotaryDescription, positions: Range<Int>, _ workspace: Workspace) {
         let frequencies = description.frequencies(length: positions.upperBound)
-        let cosines = workspace.matrix(.cosines, rows: positions.count, columns: frequencies.count)
-        let sines = workspace.matrix(.sines, rows: positions.count, columns: frequencies.count)
+        self.init(
+            description, positions: positions, frequencies,
+            cosines: workspace.matrix(.cosines, rows: positions.count, columns: frequencies.count),
+            sines: workspace.matrix(.sines, rows: positions.count, columns: frequencies.count))
+    }
+
+    /// Of a whole sequence, in memory of its own.
+    init(_ description: RotaryDescription, tokens: Int) {
+        let frequencies = description.frequencies(length: tokens)
+        var cosines = Matrix(uninitializedRows: tokens, columns: frequencies.count)
+        var sines = Matrix(uninitializedRows: tokens, columns: frequencies.count)
+        self.init(
+            description, positions: 0..<tokens, frequencies, cosines: cosines.mutableView(), sines: sines.mutableView())
+    }
+
+    private init(
+        _ description: RotaryDescription, positions: Range<Int>, _ frequencies: [Float],
+        cosines: MutableMatrixView<Float>, sines: MutableMatrixView<Float>
+    ) {
         let factor = description.attentionFactor
         // A sine costs about as much as thirty of the operations that blocks are measured in.
         forEachRowBlock(positions.count, columns: frequencies.count * 30) { rows in
@@ -23,6 +40,19 @@ struct RotaryEmbedding: Sendable {
                 }
             }
         }
+        self.cosines = cosines
+        self.sines = sines
+    }
+
+    /// The transposed map: turns gradients back.
+    var transposed: RotaryEmbedding {
+        var negative = Matrix(uninitializedRows: sines.rows, columns: sines.columns)
+        let target = negative.mutableView()
+        for index in 0..<negative.count { target.base[index] = -sines.base[index] }
+        return RotaryEmbedding(cosines: cosines, sines: target)
+    }
+
+    init(cosines: MutableMatrixView<Float>, sines: MutableMatrixView<Float>) {
         self.cosines = cosines
         self.sines = sines
     }

@@ -54,7 +54,7 @@ struct TiledAttention: Sendable {
     }
 
     /// The keys that the token at a position sees.
-    private func visible(at position: Int) -> Range<Int> {
+    func visible(at position: Int) -> Range<Int> {
         let end = shape.isCausal ? min(position + 1, keys.rows) : keys.rows
         let first = shape.window.map { max(0, position + 1 - $0) } ?? 0
         return min(first, end)..<end
@@ -94,7 +94,7 @@ struct TiledAttention: Sendable {
     }
 
     /// Softmax over the visible keys of a row, zero elsewhere.
-    private func weigh(
+    func weigh(
         _ row: UnsafeMutablePointer<Float>, _ visible: Range<Int>, _ span: Range<Int>, _ softmax: Softmax
     ) {
         let first = visible.lowerBound - span.lowerBound

@@ -95,6 +95,23 @@ enum VectorMath {
         reduce(p, count) { $0 * $0 }
     }
 
+    /// Σ p[i] · q[i]
+    @inline(__always)
+    static func innerProduct(_ p: UnsafePointer<Float>, _ q: UnsafePointer<Float>, _ count: Int) -> Float {
+        var sum = Lanes()
+        var i = 0
+        while i &+ width <= count {
+            sum += load(p + i) * load(q + i)
+            i &+= width
+        }
+        var left = Lanes(), right = Lanes()
+        for j in i..<count {
+            left[j &- i] = p[j]
+            right[j &- i] = q[j]
+        }
+        return total(sum + left * right)
+    }
+
     /// Σ f(p[i]) with f(0) = 0.
     @inline(__always)
     static func reduce(_ p: UnsafePointer<Float>, _ count: Int, _ f: (Lanes) -> Lanes) -> Float {

@@ -10,6 +10,9 @@ struct CalibrateCommand: Command {
         "precision", ValueFormat<StatisticsHeader.Precision>.choice(),
         help: "Type of the stored moments, by default f64")
     static let append = Flag("append", help: "Add to STATS where it exists")
+    static let gradients = Setting(
+        "gradients", ValueFormat<CalibrationRequest.Gradients>.choice(), default: .auto,
+        help: "Look at gradients on the way back too: auto where their sums fit in memory, always, never")
     static let memory = Option(
         "memory", .bytes("SIZE"), help: "Memory for moments, by default half of the machine's")
     static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
@@ -20,11 +23,13 @@ struct CalibrateCommand: Command {
             Writes, for every distinct input of a linear layer, the second moment of its values (summed in double \
             precision), their mean sizes and the number of tokens, as safetensors. Query, key and value share an input, \
             and so do gate and up; every expert has its own, over the tokens routed to it. The model is gone through \
-            layer by layer, so memory grows with one layer and not with the model.
+            layer by layer, so memory grows with one layer and not with the model. Then it is gone through and back, \
+            for the second moments of the gradients that reach the outputs of every layer: they tell compress what an \
+            error costs.
             """,
         arguments: [checkpoint],
         sections: [
-            OptionSection("Output", [output, precision, append]), TextOptions.section,
+            OptionSection("Output", [output, precision, gradients, append]), TextOptions.section,
             OptionSection("Running", [memory, resume]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
@@ -40,6 +45,7 @@ struct CalibrateCommand: Command {
         var request = CalibrationRequest(
             checkpoint: arguments[Self.checkpoint], source: source, output: arguments[Self.output])
         request.precision = arguments[Self.precision]
+        request.gradients = arguments[Self.gradients]
         request.appends = arguments[Self.append]
         request.memoryBytes = arguments[Self.memory]
         request.resume = arguments[Self.resume]

@@ -54,8 +54,7 @@ struct CompressCommand: Command {
 
     init(_ arguments: ParsedArguments) throws {
         var request = try CompressionOptions.request(
-            arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output],
-            objective: ObjectiveOptions.request(arguments))
+            arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output])
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]

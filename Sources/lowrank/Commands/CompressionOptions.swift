@@ -23,20 +23,16 @@ enum CompressionOptions {
 
     /// - Throws: `JobError.usage` if there is no target.
     static func request(
-        _ arguments: ParsedArguments, checkpoint: String, output: String,
-        objective: ObjectiveRequest = ObjectiveRequest()
+        _ arguments: ParsedArguments, checkpoint: String, output: String
     ) throws -> CompressionRequest {
+        let recipe = try Recipe(arguments)
         var request = CompressionRequest(
             checkpoint: checkpoint, output: output, target: try TargetOptions.target(arguments),
             selection: SelectionOptions.selection(arguments), method: arguments[MethodOptions.method],
-            settings: MethodOptions.settings(arguments, knowsActivations: objective.knowsActivations))
-        request.objective = objective
+            settings: MethodOptions.settings(arguments, knowsActivations: recipe.objective.knowsActivations))
+        request.objective = recipe.objective
+        request.allocation = recipe.allocation
         request.planPath = arguments[TargetOptions.plan]
-        let text = try TextOptions.source(arguments)
-        let shares = ["share-layers", "svd-group"].contains { request.settings.values[$0] != nil }
-        let knowsModel = objective.statistics != nil && text != nil && !shares
-        request.allocation = CompressionRequest.Allocation(
-            rule: arguments[allocation] ?? (knowsModel && request.method == "svd" ? .greedy : .uniform), text: text)
         request.factorType = type(named: arguments[factorType])
         return request
     }

@@ -33,8 +33,7 @@ struct PlanCommand: Command {
     init(_ arguments: ParsedArguments) throws {
         output = arguments[Self.output]
         request = try CompressionOptions.request(
-            arguments, checkpoint: arguments[Self.checkpoint], output: output ?? "",
-            objective: try ObjectiveOptions.request(arguments))
+            arguments, checkpoint: arguments[Self.checkpoint], output: output ?? "")
     }
 
     func run(_ context: RunContext) throws -> ExitCode {

@@ -9,9 +9,10 @@ import Planning
 /// A plan whose ranks follow from the spectra of all matrices, and from what their errors do to the outputs of the model.
 ///
 /// 1. The loss of every matrix at every rank, in the metric of the objective: its spectrum.
-/// 2. With text, the sensitivity of each: how far the outputs move when it alone is truncated as far as a uniform budget
-///    asks, divided by its relative squared error there. Without, every relative error counts the same, that of an expert
-///    in proportion to the tokens that statistics saw it read.
+/// 2. What its errors count. With an objective that knows gradients, their cost in predictions follows from the
+///    spectrum itself. Otherwise with text, the sensitivity of each: how far the outputs move when it alone is truncated
+///    as far as a uniform budget asks, divided by its relative squared error there. Without, every relative error counts
+///    the same, that of an expert in proportion to the tokens that statistics saw it read.
 /// 3. Ranks by the rule, within the numbers that the target leaves to the selected matrices.
 ///
 /// - Cost: a spectrum of each matrix; with text a pass over the sequences for each matrix.
@@ -32,7 +33,7 @@ struct AllocatedPlan {
         let inventory = try OutputInventory(checkpoint)
         let dense = modules.reduce(0) { $0 + $1.parameters }
         let others = inventory.parameters(of: try plan(modules.map { _ in nil })) - dense
-        var allocation = allocation(curves, sensitivities: try routingWeights())
+        var allocation = allocation(curves, sensitivities: try costs(curves) ?? routingWeights())
         if let text = request.allocation.text {
             let share = Double(try budget(allocation, inventory, others)) / Double(dense)
             allocation = self.allocation(curves, sensitivities: try sensitivities(curves, keep: share, text))
@@ -76,6 +77,16 @@ struct AllocatedPlan {
     /// 1, and for experts how often they are chosen, where statistics say so.
     private func routingWeights() throws -> [Double] {
         try RoutingWeights(of: modules) { try objectives.tokens(of: $0) }.values
+    }
+
+    /// What a relative squared error of each matrix costs; nil where the objective does not know.
+    private func costs(_ curves: [LossCurve]) throws -> [Double]? {
+        var costs: [Double] = []
+        for (module, curve) in zip(modules, curves) {
+            guard let cost = try objectives.cost(of: module) else { return nil }
+            costs.append(cost * curve.total)
+        }
+        return costs
     }
 
     /// What the outputs of the model move per relative squared error of each matrix.

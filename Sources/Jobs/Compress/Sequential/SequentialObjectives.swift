@@ -25,7 +25,9 @@ struct SequentialObjectives: ObjectiveProvider {
     /// The target is another matrix than the weight, so the factors of that are of no use.
     func objective(for module: LinearModule, weight: MatrixOperand, factors: Factors?) throws -> Objective {
         let correction = try correction(of: module)
-        return Objective(target: MatrixOperand(correction.target(for: weight)), inputs: .gram(correction.metric))
+        return Objective(
+            target: MatrixOperand(correction.target(for: weight)), inputs: .gram(correction.metric),
+            outputs: try statistics.outputs(of: module))
     }
 
     func inputErrors(
