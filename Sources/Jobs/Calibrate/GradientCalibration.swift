@@ -46,10 +46,10 @@ struct GradientCalibration {
         let gradientPass = GradientPass(model) { module, gradients in
             sums[LayerInput.gradients(of: module, outputs: gradients.columns).name]?.add(gradients)
         }
-        for batch in Self.batches(sequences) {
+        for sequence in sequences {
             try interruption.check()
-            try gradientPass.run(batch)
-            progress.advance(by: batch.count, "gradients")
+            try gradientPass.run(sequence)
+            progress.advance(by: 1, "gradients")
         }
         try write(sums, pass)
         try journal.finish(pass.unit, record: ["gradients": JSON(pass.gradients.map(\.name))])
@@ -62,23 +62,6 @@ struct GradientCalibration {
         }
         return sums
     }
-
-    /// Neighbours that are read together: products of few tokens are slow.
-    private static func batches(_ sequences: [[Int32]]) -> [[[Int32]]] {
-        var batches: [[[Int32]]] = []
-        var tokens = 0
-        for sequence in sequences {
-            if batches.isEmpty || tokens + sequence.count > tokensAtOnce {
-                batches.append([])
-                tokens = 0
-            }
-            batches[batches.count - 1].append(sequence)
-            tokens += sequence.count
-        }
-        return batches
-    }
-
-    private static let tokensAtOnce = 1024
 
     private func write(_ sums: [String: InputMoments], _ pass: Pass) throws {
         var header = header

@@ -1,17 +1,17 @@
 import Kernels
 import MatrixCore
 
-/// Goes through a model with some sequences, and back from its loss, and shows what reaches the outputs of the linear
-/// layers on the way.
+/// Goes through a model with a sequence, and back from its loss, and shows what reaches the outputs of the linear layers
+/// on the way.
 ///
-/// The loss is −Σ log p(next token) over the tokens of the sequences. Its gradients g, one for every token and layer,
+/// The loss is −Σ log p(next token) over the tokens of the sequence. Its gradients g, one for every token and layer,
 /// say what a small error e of the outputs costs: the mean of (g · e)² is twice the divergence of the predictions, as
 /// far as the tokens of the text are distributed as the model predicts them. An encoder has no predictions: there the
 /// loss is the sum of all numbers behind the final norm with random signs, and the mean of (g · e)² is the squared
 /// error of these numbers.
 ///
-/// - Cost: two forward passes, and a backward pass of twice the cost of one. Memory: the hidden states of the sequences
-///   between all layers, and what one layer needs for its way back.
+/// - Cost: two forward passes, and a backward pass of twice the cost of one. Memory: the hidden states of the sequence between
+///   all layers, and what one layer needs for its way back.
 /// - Source: the second moments of g are one of the two factors of K-FAC (Martens and Grosse, arXiv 1503.05671), with
 ///   the tokens of the text in place of sampled ones, so that the sums depend on nothing but the text.
 public struct GradientPass {
@@ -27,17 +27,17 @@ public struct GradientPass {
         weights.gradientObserver = observer
     }
 
-    /// - Parameter sequences: read together, each from its first token.
+    /// - Parameter tokens: read from the first on.
     /// - Throws: as the forward pass.
-    public func run(_ sequences: [[Int32]]) throws(ModelError) {
-        let batch = TokenBatch(lengths: sequences.map(\.count))
+    public func run(_ tokens: [Int32]) throws(ModelError) {
+        let batch = TokenBatch(lengths: [tokens.count])
         let positions = model.positions(of: batch)
-        var inputs = [try embedded(sequences, batch)]
+        var inputs = [Matrix(try model.embeddings(of: tokens, state).readable)]
         for layer in 0..<model.description.layers {
             inputs.append(try model.forward(layer: layer, inputs[layer], batch, positions, weights).output)
         }
         guard let output = inputs.popLast() else { return }
-        var gradient = try outputGradient(output, sequences, batch)
+        var gradient = try outputGradient(output, tokens)
         for layer in (0..<model.description.layers).reversed() {
             guard let input = inputs.popLast() else { return }
             gradient = try model.forward(layer: layer, input, batch, positions, weights)
@@ -45,42 +45,26 @@ public struct GradientPass {
         }
     }
 
-    private func embedded(_ sequences: [[Int32]], _ batch: TokenBatch) throws(ModelError) -> Matrix {
-        var x = Matrix(uninitializedRows: batch.tokens, columns: model.description.hidden)
-        for (tokens, rows) in zip(sequences, batch.sequences) {
-            let embedded = try model.embeddings(of: tokens, state).readable
-            convert(MatrixOperand(embedded), into: MutableMatrixOperand(x.mutableView().rows(rows)))
-        }
-        return x
-    }
-
     // MARK: The loss
 
     /// Towards the output of the last block (tokens × hidden).
-    private func outputGradient(
-        _ x: Matrix, _ sequences: [[Int32]], _ batch: TokenBatch
-    ) throws(ModelError) -> Matrix {
+    private func outputGradient(_ x: Matrix, _ tokens: [Int32]) throws(ModelError) -> Matrix {
+        guard let head = model.head else { return pulledBack(x, Self.signs(tokens, x.columns).view) }
         var result = Matrix(rows: x.rows, columns: x.columns)
-        for (tokens, rows) in zip(sequences, batch.sequences) {
-            guard let head = model.head else {
-                let slope = pulledBack(Matrix(x.view.rows(rows)), Self.signs(tokens, x.columns).view)
-                write(slope, result.mutableView().rows(rows))
-                continue
-            }
-            // The last token has none to predict.
-            for first in stride(from: 0, to: tokens.count - 1, by: model.rowsOfLogitsAtOnce) {
-                let part = first..<min(first + model.rowsOfLogitsAtOnce, tokens.count - 1)
-                let place = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
-                let own = Matrix(x.view.rows(place))
-                let normalised = model.finalNorm?.normalised(own) ?? own
-                var logits = weights.apply(head, normalised.view)
-                if firstNonFinite(MatrixOperand(logits)) != nil { throw .nonFinite(place: "the head") }
-                NextTokenLoss.pullBack(
-                    logits.mutableView(), next: Array(tokens[part.lowerBound + 1..<part.upperBound + 1]))
-                var slope = Matrix(uninitializedRows: part.count, columns: x.columns)
-                multiply(MatrixOperand(logits), weights.weight(of: head), into: slope.mutableView())
-                write(pulledBack(own, slope.view), result.mutableView().rows(place))
-            }
+        // The last token has none to predict.
+        for first in stride(from: 0, to: tokens.count - 1, by: model.rowsOfLogitsAtOnce) {
+            let rows = first..<min(first + model.rowsOfLogitsAtOnce, tokens.count - 1)
+            let own = Matrix(x.view.rows(rows))
+            let normalised = model.finalNorm?.normalised(own) ?? own
+            var logits = weights.apply(head, normalised.view)
+            if firstNonFinite(MatrixOperand(logits)) != nil { throw .nonFinite(place: "the head") }
+            NextTokenLoss.pullBack(
+                logits.mutableView(), next: Array(tokens[rows.lowerBound + 1..<rows.upperBound + 1]))
+            var slope = Matrix(uninitializedRows: rows.count, columns: x.columns)
+            multiply(MatrixOperand(logits), weights.weight(of: head), into: slope.mutableView())
+            convert(
+                MatrixOperand(pulledBack(own, slope.view)),
+                into: MutableMatrixOperand(result.mutableView().rows(rows)))
         }
         return result
     }
@@ -88,10 +72,6 @@ public struct GradientPass {
     /// Through the final norm.
     private func pulledBack(_ x: Matrix, _ gradient: MatrixView<Float>) -> Matrix {
         model.finalNorm?.pulledBack(input: x, gradient: gradient) ?? Matrix(gradient)
-    }
-
-    private func write(_ source: Matrix, _ target: MutableMatrixView<Float>) {
-        convert(MatrixOperand(source), into: MutableMatrixOperand(target))
     }
 
     /// ±1 for every number, from the tokens alone, so that a text gives the same sums in whatever parts it comes.
