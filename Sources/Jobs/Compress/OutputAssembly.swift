@@ -78,6 +78,8 @@ struct OutputAssembly {
         for file in try checkpoint.filesToCopy() {
             try StagedFile.write(try OpenFile.contents(of: checkpoint.path + "/" + file), as: file, in: folder)
         }
+        // Behind the copies: a source that is compressed already has a loader of its own.
+        if !compressed.isEmpty { try TransformersLoader(checkpoint)?.write(to: folder) }
         return writer
     }
 
@@ -167,7 +169,7 @@ struct OutputAssembly {
         if !checkpoint.isCompressed, let original = checkpoint.config["auto_map"] {
             config["low_rank_base_auto_map"] = original
         }
-        config["auto_map"] = nil
+        config["auto_map"] = TransformersLoader(checkpoint)?.autoMap
         config["low_rank_base_model_type"] = checkpoint.modelType.map { JSON($0) }
         config["low_rank_format_version"] = 1
         let isSame = kept.isEmpty || checkpoint.config["low_rank_method"]?.string == method

@@ -60,7 +60,7 @@ public struct ReconstructJob: Sendable {
                 progress.advance(by: 1, name)
             }
             try writer.finish()
-            for file in try checkpoint.filesToCopy() {
+            for file in try checkpoint.filesToCopy() where !LoaderFamily.isLoader(file) {
                 let bytes = try OpenFile.contents(of: input + "/" + file)
                 try StagedFile.write(bytes, as: file, in: staged.path)
             }

@@ -1,0 +1,101 @@
+extension LoaderCode {
+    /// What a model class is given beside the dense one.
+    static let model = #"""
+    class LowRankModel:
+        """What a compressed model adds to the dense class behind it."""
+
+        def __init__(self, config, *arguments, **options):
+            super().__init__(config, *arguments, **options)
+            if config.low_rank_format_version != FORMAT_VERSION:
+                found = config.low_rank_format_version
+                raise ValueError(f"low_rank_format_version is {found}, and this loader reads {FORMAT_VERSION}")
+            entries = self.without_prefix(config.low_rank_modules)
+            if EXPERTS:
+                self.replace_experts(entries)
+            shared = Shared(self, entries)
+            modules = {}
+            for name, entry in entries.items():
+                prefixed = self.base_model is not self and f"{self.base_model_prefix}.{name}"
+                name = prefixed if prefixed and self.find(prefixed) is not None else name
+                dense = self.find(name)
+                if dense is None:
+                    continue  # the head of a model that is opened without it
+                parent, _, last = name.rpartition(".")
+                layer = layer_of(entry, sides_of(dense), getattr(dense, "bias", None) is not None, shared)
+                self.get_submodule(parent)._modules[last] = layer
+                modules[name] = entry
+            # So that what is saved from here has its own names, which differ where a head was added or left out.
+            self.config.low_rank_modules = modules
+
+        def without_prefix(self, modules):
+            prefix = f"{self.base_model_prefix}."
+            return {name.removeprefix(prefix): entry for name, entry in modules.items()}
+
+        def find(self, name):
+            try:
+                return self.get_submodule(name)
+            except AttributeError:
+                return None
+
+        def get_submodule(self, target):
+            """By the names of modules alone: a parameter of `Factors` may have the name of a module."""
+            module = self
+            for name in target.split(".") if target else []:
+                if name not in module._modules:
+                    raise AttributeError(f"{type(module).__name__} has no module {name} of {target}")
+                module = module._modules[name]
+            return module
+
+        def replace_experts(self, entries):
+            config, base = self.config, self.base_model
+            count = getattr(config, "num_local_experts", None) or config.num_experts
+            intermediate = getattr(config, "moe_intermediate_size", None) or config.intermediate_size
+            for index, layer in enumerate(base.layers):
+                attribute = "block_sparse_moe" if "block_sparse_moe" in layer._modules else "mlp"
+                if not hasattr(layer._modules[attribute], "experts"):
+                    continue
+                stacks = f"layers.{index}.{EXPERTS['block']}.experts."
+                sliced = {name for name in EXPERTS["layers"] if any(e.startswith(f"{stacks}{name}.") for e in entries)}
+                experts = Experts(count, config.hidden_size, intermediate, EXPERTS["layers"], sliced)
+                block = ExpertBlock(config, experts, returns_logits=attribute == "block_sparse_moe")
+                delattr(layer, attribute)
+                layer.add_module(EXPERTS["block"], block)
+                if attribute != EXPERTS["block"]:
+                    layer.__dict__[attribute] = block  # called by this name, stored under the other
+
+        def _get_key_renaming_mapping(self, checkpoint_keys, *arguments, **options):
+            """transformers 4 drops keys without the prefix of the base model when it opens that alone."""
+            shared = [key for key in checkpoint_keys if key.startswith("lowrank.")]
+            others = [key for key in checkpoint_keys if not key.startswith("lowrank.")]
+            mapping = super()._get_key_renaming_mapping(others, *arguments, **options)
+            return {**mapping, **{key: key for key in shared}}
+
+        @classmethod
+        def from_pretrained(cls, folder, *arguments, output_loading_info=False, **options):
+            """
+            Raises:
+                ValueError: where tensors of compressed layers are missing; transformers would fill them with noise.
+            """
+            model, info = super().from_pretrained(folder, *arguments, output_loading_info=True, **options)
+            compressed = tuple(f"{name}." for name in model.config.low_rank_modules) + ("lowrank.",)
+            missing = sorted(key for key in info["missing_keys"] if key.startswith(compressed))
+            if missing:
+                raise ValueError(f"{folder} lacks {len(missing)} tensors of compressed layers, {missing[0]} for one")
+            return (model, info) if output_loading_info else model
+
+
+    def sides_of(dense):
+        """(out, in) of a linear layer, or of GPT-2's transposed one."""
+        if isinstance(dense, nn.Linear):
+            return dense.out_features, dense.in_features
+        return dense.weight.shape[1], dense.weight.shape[0]
+
+
+    def recorded(dense):
+        """What transformers records of a model, with the router logits taken from our blocks."""
+        recorders = dict(getattr(dense, "_can_record_outputs", None) or {})
+        if "router_logits" in recorders:
+            recorders["router_logits"] = type(recorders["router_logits"])(RouterLogits, index=0)
+        return recorders
+    """#
+}
