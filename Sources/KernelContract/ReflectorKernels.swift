@@ -1,29 +1,39 @@
-/// Householder reflectors I − τ v vᵀ on blocks that are too small to be worth packing; of Double, where nothing else
-/// is said.
+/// Householder reflectors I − τ v vᵀ on blocks that are too small to be worth packing.
 public struct ReflectorKernels: Sendable {
-    /// One step of a bulge chase.
-    public var chase: Kernel<ChaseStep>
-    /// A block of reflectors on a panel of vectors, all in Double or all in Float.
-    public var applyBlock64: Kernel<StaggeredReflectors>
-    public var applyBlock32: Kernel<StaggeredReflectors>
-    /// QR of eight columns.
+    /// The kernels that exist once for each type of the arithmetic.
+    public struct Arithmetic: Sendable {
+        /// One step of a bulge chase.
+        public var chase: Kernel<ChaseStep>
+        /// A block of reflectors on a panel of vectors.
+        public var applyBlock: Kernel<StaggeredReflectors>
+        /// A symmetric matrix on a panel.
+        public var symmetricProduct: Kernel<SymmetricRowsProduct>
+
+        public init(
+            chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>,
+            symmetricProduct: Kernel<SymmetricRowsProduct>
+        ) {
+            self.chase = chase
+            self.applyBlock = applyBlock
+            self.symmetricProduct = symmetricProduct
+        }
+    }
+
+    public var float32: Arithmetic
+    public var float64: Arithmetic
+    /// QR of eight columns, in Double.
     public var factorStrip: Kernel<StripFactorization>
-    /// The reflectors of eight columns on other columns.
+    /// The reflectors of eight columns on other columns, in Double.
     public var updateStrips: Kernel<StripUpdate>
-    /// A symmetric matrix on a panel.
-    public var symmetricProduct: Kernel<SymmetricRowsProduct>
 
     public init(
-        chase: Kernel<ChaseStep>, applyBlock64: Kernel<StaggeredReflectors>, applyBlock32: Kernel<StaggeredReflectors>,
-        factorStrip: Kernel<StripFactorization>, updateStrips: Kernel<StripUpdate>,
-        symmetricProduct: Kernel<SymmetricRowsProduct>
+        float32: Arithmetic, float64: Arithmetic, factorStrip: Kernel<StripFactorization>,
+        updateStrips: Kernel<StripUpdate>
     ) {
-        self.chase = chase
-        self.applyBlock64 = applyBlock64
-        self.applyBlock32 = applyBlock32
+        self.float32 = float32
+        self.float64 = float64
         self.factorStrip = factorStrip
         self.updateStrips = updateStrips
-        self.symmetricProduct = symmetricProduct
     }
 }
 
@@ -31,35 +41,36 @@ public struct ReflectorKernels: Sendable {
 ///
 /// Step 0 makes the reflector of that column. A later step applies the reflector of the step before to the block below
 /// the diagonal from the right, and makes the one that annihilates the block's first column. Either applies it to the
-/// diagonal block from both sides. Elements (i, j) with i − 2b < j ≤ i + b must have memory of their own, and eight
-/// columns on either side of them be readable and finite: they are written back unchanged.
+/// diagonal block from both sides. Elements (i, j) with i − 2b < j ≤ i + b must have memory of their own, and a cache
+/// line on either side of them be readable and finite: it is written back unchanged. All is in Double or all in Float;
+/// l is the number of elements in a cache line.
 @frozen
 public struct ChaseStep {
-    /// Element (0, 0); element (i, j) is at origin + i · rowStride + j. Rows start at multiples of eight elements.
-    public var origin: UnsafeMutablePointer<Double>
+    /// Element (0, 0); element (i, j) is at origin + i · rowStride + j. Rows start at cache lines.
+    public var origin: UnsafeMutableRawPointer
     public var rowStride: Int
     /// Order of the matrix.
     public var size: Int
-    /// b, a multiple of eight.
+    /// b, a multiple of l.
     public var bandwidth: Int
     public var sweep: Int
     public var step: Int
-    /// The reflector of the step before, from element (sweep + 1) mod 8 on, zeros around it (b + 16, aligned).
-    public var previous: UnsafeMutablePointer<Double>
+    /// The reflector of the step before, from element (sweep + 1) mod l on, zeros around it (b + 2l, aligned).
+    public var previous: UnsafeMutableRawPointer
     public var previousTau: Double
     /// Receives the new reflector in the same form.
-    public var current: UnsafeMutablePointer<Double>
-    /// Scratch (2 · (b + 16), aligned).
-    public var work: UnsafeMutablePointer<Double>
+    public var current: UnsafeMutableRawPointer
+    /// Scratch (2 · (b + 2l), aligned).
+    public var work: UnsafeMutableRawPointer
     /// Tail squares below this are taken as zero.
     public var negligibleSquare: Double
     /// Receives τ of the new reflector.
-    public var tau: UnsafeMutablePointer<Double>
+    public var tau: UnsafeMutableRawPointer
 
     public init(
-        origin: UnsafeMutablePointer<Double>, rowStride: Int, size: Int, bandwidth: Int, sweep: Int, step: Int,
-        previous: UnsafeMutablePointer<Double>, previousTau: Double, current: UnsafeMutablePointer<Double>,
-        work: UnsafeMutablePointer<Double>, negligibleSquare: Double, tau: UnsafeMutablePointer<Double>
+        origin: UnsafeMutableRawPointer, rowStride: Int, size: Int, bandwidth: Int, sweep: Int, step: Int,
+        previous: UnsafeMutableRawPointer, previousTau: Double, current: UnsafeMutableRawPointer,
+        work: UnsafeMutableRawPointer, negligibleSquare: Double, tau: UnsafeMutableRawPointer
     ) {
         self.origin = origin
         self.rowStride = rowStride

@@ -1,28 +1,30 @@
-/// Some rows of y ← A v for a symmetric A of which only the lower triangle is read.
+/// Some rows of y ← A v for a symmetric A of which only the lower triangle is read; all in Double or all in Float.
 ///
 /// The rows are `blockRows` from `firstRow` on; rows of y beyond A are written too, with numbers of no meaning.
 @frozen
 public struct SymmetricRowsProduct {
     /// A (size × size), contiguous rows.
-    public var a: UnsafePointer<Double>
+    public var a: UnsafeRawPointer
     public var rowStride: Int
     public var size: Int
     public var firstRow: Int
-    /// v (size × width), row-major without gaps.
-    public var v: UnsafePointer<Double>
-    /// A multiple of eight.
+    /// v (size × width).
+    public var v: UnsafeRawPointer
+    /// A multiple of a cache line.
     public var width: Int
-    /// y (size × width, rows rounded up to `blockRows`), row-major without gaps.
-    public var y: UnsafeMutablePointer<Double>
+    /// From row to row of v and of y, in elements.
+    public var panelStride: Int
+    /// y (size × width, rows rounded up to `blockRows`).
+    public var y: UnsafeMutableRawPointer
     /// Scratch (blockRows × blockRows).
-    public var work: UnsafeMutablePointer<Double>
+    public var work: UnsafeMutableRawPointer
 
-    /// A block of A fills two thirds of the first-level cache.
+    /// A block of A in Double fills two thirds of the first-level cache.
     @inlinable public static var blockRows: Int { 64 }
 
     public init(
-        a: UnsafePointer<Double>, rowStride: Int, size: Int, firstRow: Int, v: UnsafePointer<Double>, width: Int,
-        y: UnsafeMutablePointer<Double>, work: UnsafeMutablePointer<Double>
+        a: UnsafeRawPointer, rowStride: Int, size: Int, firstRow: Int, v: UnsafeRawPointer, width: Int,
+        panelStride: Int, y: UnsafeMutableRawPointer, work: UnsafeMutableRawPointer
     ) {
         self.a = a
         self.rowStride = rowStride
@@ -30,6 +32,7 @@ public struct SymmetricRowsProduct {
         self.firstRow = firstRow
         self.v = v
         self.width = width
+        self.panelStride = panelStride
         self.y = y
         self.work = work
     }

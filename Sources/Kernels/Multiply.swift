@@ -29,6 +29,18 @@ public func multiplyTriangle(
     Product(a: a, b: b, c: MutableMatrixOperand(c), alpha: alpha, beta: beta, region: region).run()
 }
 
+/// The same in Float; a and b in any storage format but float64.
+public func multiplyTriangle(
+    _ a: MatrixOperand, _ b: MatrixOperand, _ triangle: Triangle, into c: MutableMatrixView<Float>, alpha: Float = 1,
+    beta: Float = 0
+) {
+    precondition(c.rows == c.columns, "a triangle needs a square matrix")
+    precondition(a.type != .float64 && b.type != .float64, "a product in Float would lose digits of its operands")
+    let region: Product.Region = triangle == .lower ? .lower : .upper
+    let target = MutableMatrixOperand(c)
+    Product(a: a, b: b, c: target, alpha: Double(alpha), beta: Double(beta), region: region).run()
+}
+
 /// c ← alpha · a · aᵀ + beta · c (SYRK), a (m × k), both triangles of c (m × m) written; with beta, c is symmetric before.
 public func multiplyByTranspose(_ a: MatrixOperand, into c: MutableMatrixView<Float>, alpha: Float = 1, beta: Float = 0) {
     precondition(a.type != .float64, "a product in Float would lose digits of its operands")

@@ -21,7 +21,10 @@ public func kernelSet() -> KernelSet {
             convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, softmax: softmaxRun,
             read: readMemory),
         reflectors: ReflectorKernels(
-            chase: chaseStep, applyBlock64: applyStaggeredReflectors64, applyBlock32: applyStaggeredReflectors32,
-            factorStrip: factorPanelStrip, updateStrips: updatePanelStrips, symmetricProduct: symmetricRowsProduct),
+            float32: ReflectorKernels.Arithmetic(
+                chase: chaseStep32, applyBlock: applyStaggeredReflectors32, symmetricProduct: symmetricRowsProduct32),
+            float64: ReflectorKernels.Arithmetic(
+                chase: chaseStep64, applyBlock: applyStaggeredReflectors64, symmetricProduct: symmetricRowsProduct64),
+            factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
         sparseRows: sparseRows)
 }

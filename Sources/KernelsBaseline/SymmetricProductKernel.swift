@@ -3,7 +3,6 @@ import KernelContract
 // A symmetric matrix on a panel: blocks below the diagonal serve as they are and, for the rows above them, transposed.
 // Each block is copied to the first-level cache once and read from there in either direction.
 
-private let lanes = DoubleVector.scalarCount
 private let blockRows = SymmetricRowsProduct.blockRows
 
 #if AVX512 || arch(arm64)
@@ -12,23 +11,27 @@ private let tileRows = 8
 private let tileRows = 4
 #endif
 
-var symmetricRowsProduct: Kernel<SymmetricRowsProduct> {
-    Kernel { multiply($0.load(as: SymmetricRowsProduct.self)) }
+var symmetricRowsProduct64: Kernel<SymmetricRowsProduct> {
+    Kernel { multiply($0.load(as: SymmetricRowsProduct.self), DoubleVector.self) }
+}
+
+var symmetricRowsProduct32: Kernel<SymmetricRowsProduct> {
+    Kernel { multiply($0.load(as: SymmetricRowsProduct.self), FloatVector.self) }
 }
 
 @inline(__always)
-private func multiply(_ task: SymmetricRowsProduct) {
+private func multiply<V: SIMD>(_ task: SymmetricRowsProduct, _: V.Type) where V.Scalar: BinaryFloatingPoint {
     let rows = min(blockRows, task.size &- task.firstRow)
     var column = 0
     while column < task.size {
         let columns = min(blockRows, task.size &- column)
         if column > task.firstRow {
-            copy(task, row: column, column: task.firstRow, rows: columns, columns: rows)
-            multiplyBlock(task, (1, blockRows), first: column, depth: columns)
+            copy(task, row: column, column: task.firstRow, rows: columns, columns: rows, V.self)
+            multiplyBlock(task, (1, blockRows), first: column, depth: columns, V.self)
         } else {
-            copy(task, row: task.firstRow, column: column, rows: rows, columns: columns)
-            if column == task.firstRow { mirror(task.work, rows) }
-            multiplyBlock(task, (blockRows, 1), first: column, depth: columns)
+            copy(task, row: task.firstRow, column: column, rows: rows, columns: columns, V.self)
+            if column == task.firstRow { mirror(task.work.assumingMemoryBound(to: V.Scalar.self), rows) }
+            multiplyBlock(task, (blockRows, 1), first: column, depth: columns, V.self)
         }
         column &+= blockRows
     }
@@ -36,13 +39,19 @@ private func multiply(_ task: SymmetricRowsProduct) {
 
 /// work ← a rectangle of A.
 @inline(__always)
-private func copy(_ task: SymmetricRowsProduct, row: Int, column: Int, rows: Int, columns: Int) {
+private func copy<V: SIMD>(
+    _ task: SymmetricRowsProduct, row: Int, column: Int, rows: Int, columns: Int, _: V.Type
+) {
+    let lanes = V.scalarCount
+    let a = task.a.assumingMemoryBound(to: V.Scalar.self)
+    let work = task.work.assumingMemoryBound(to: V.Scalar.self)
     for i in 0..<rows {
-        let source = task.a + ((row &+ i) &* task.rowStride &+ column)
-        let target = task.work + i &* blockRows
+        let source = a + ((row &+ i) &* task.rowStride &+ column)
+        let target = work + i &* blockRows
         var j = 0
         while j &+ lanes <= columns {
-            store(load(source + j), target + j)
+            let numbers: V = load(source + j)
+            store(numbers, target + j)
             j &+= lanes
         }
         while j < columns {
@@ -53,7 +62,7 @@ private func copy(_ task: SymmetricRowsProduct, row: Int, column: Int, rows: Int
 }
 
 @inline(__always)
-private func mirror(_ block: UnsafeMutablePointer<Double>, _ rows: Int) {
+private func mirror<Scalar>(_ block: UnsafeMutablePointer<Scalar>, _ rows: Int) {
     for i in 0..<rows {
         for j in 0..<i { block[j &* blockRows &+ i] = block[i &* blockRows &+ j] }
     }
@@ -61,9 +70,13 @@ private func mirror(_ block: UnsafeMutablePointer<Double>, _ rows: Int) {
 
 /// Adds work · v, or workᵀ · v, to the rows of y; the first product is stored.
 @inline(__always)
-private func multiplyBlock(_ task: SymmetricRowsProduct, _ strides: (row: Int, depth: Int), first: Int, depth: Int) {
-    let v = task.v + first &* task.width
-    let y = task.y + task.firstRow &* task.width
+private func multiplyBlock<V: SIMD>(
+    _ task: SymmetricRowsProduct, _ strides: (row: Int, depth: Int), first: Int, depth: Int, _: V.Type
+) where V.Scalar: BinaryFloatingPoint {
+    let lanes = V.scalarCount
+    let work = task.work.assumingMemoryBound(to: V.Scalar.self)
+    let v = task.v.assumingMemoryBound(to: V.Scalar.self) + first &* task.panelStride
+    let y = task.y.assumingMemoryBound(to: V.Scalar.self) + task.firstRow &* task.panelStride
     var column = 0
     while column < task.width {
         // Where a single vector is left, it is computed twice.
@@ -71,8 +84,8 @@ private func multiplyBlock(_ task: SymmetricRowsProduct, _ strides: (row: Int, d
         var row = 0
         while row < blockRows {
             multiplyTile(
-                depth, task.work + row &* strides.row, strides, v + column, y + (row &* task.width &+ column),
-                (task.width, second), add: first > 0)
+                depth, work + row &* strides.row, strides, v + column, y + (row &* task.panelStride &+ column),
+                (task.panelStride, second), add: first > 0, V.self)
             row &+= tileRows
         }
         column &+= second &+ lanes
@@ -81,24 +94,24 @@ private func multiplyBlock(_ task: SymmetricRowsProduct, _ strides: (row: Int, d
 
 /// out ← a b, or out + a b, for one tile of two vectors, the second `second` columns after the first.
 @inline(__always)
-private func multiplyTile(
-    _ depth: Int, _ a: UnsafePointer<Double>, _ strides: (row: Int, depth: Int), _ b: UnsafePointer<Double>,
-    _ out: UnsafeMutablePointer<Double>, _ shape: (width: Int, second: Int), add: Bool
-) {
+private func multiplyTile<V: SIMD>(
+    _ depth: Int, _ a: UnsafePointer<V.Scalar>, _ strides: (row: Int, depth: Int), _ b: UnsafePointer<V.Scalar>,
+    _ out: UnsafeMutablePointer<V.Scalar>, _ shape: (width: Int, second: Int), add: Bool, _: V.Type
+) where V.Scalar: BinaryFloatingPoint {
     let (width, second) = shape
     #if AVX512 || arch(arm64)
-    var (c00, c01) = (DoubleVector.zero, DoubleVector.zero)
-    var (c10, c11) = (DoubleVector.zero, DoubleVector.zero)
-    var (c20, c21) = (DoubleVector.zero, DoubleVector.zero)
-    var (c30, c31) = (DoubleVector.zero, DoubleVector.zero)
-    var (c40, c41) = (DoubleVector.zero, DoubleVector.zero)
-    var (c50, c51) = (DoubleVector.zero, DoubleVector.zero)
-    var (c60, c61) = (DoubleVector.zero, DoubleVector.zero)
-    var (c70, c71) = (DoubleVector.zero, DoubleVector.zero)
+    var (c00, c01) = (V.zero, V.zero)
+    var (c10, c11) = (V.zero, V.zero)
+    var (c20, c21) = (V.zero, V.zero)
+    var (c30, c31) = (V.zero, V.zero)
+    var (c40, c41) = (V.zero, V.zero)
+    var (c50, c51) = (V.zero, V.zero)
+    var (c60, c61) = (V.zero, V.zero)
+    var (c70, c71) = (V.zero, V.zero)
     var a = a
     var b = b
     for _ in 0..<depth {
-        let (b0, b1) = (load(b), load(b + second))
+        let (b0, b1): (V, V) = (load(b), load(b + second))
         accumulate(&c00, &c01, a.pointee, b0, b1)
         accumulate(&c10, &c11, (a + strides.row).pointee, b0, b1)
         accumulate(&c20, &c21, (a + 2 &* strides.row).pointee, b0, b1)
@@ -119,14 +132,14 @@ private func multiplyTile(
     put(c60, c61, out + 6 &* width, second, add)
     put(c70, c71, out + 7 &* width, second, add)
     #else
-    var (c00, c01) = (DoubleVector.zero, DoubleVector.zero)
-    var (c10, c11) = (DoubleVector.zero, DoubleVector.zero)
-    var (c20, c21) = (DoubleVector.zero, DoubleVector.zero)
-    var (c30, c31) = (DoubleVector.zero, DoubleVector.zero)
+    var (c00, c01) = (V.zero, V.zero)
+    var (c10, c11) = (V.zero, V.zero)
+    var (c20, c21) = (V.zero, V.zero)
+    var (c30, c31) = (V.zero, V.zero)
     var a = a
     var b = b
     for _ in 0..<depth {
-        let (b0, b1) = (load(b), load(b + second))
+        let (b0, b1): (V, V) = (load(b), load(b + second))
         accumulate(&c00, &c01, a.pointee, b0, b1)
         accumulate(&c10, &c11, (a + strides.row).pointee, b0, b1)
         accumulate(&c20, &c21, (a + 2 &* strides.row).pointee, b0, b1)
@@ -142,36 +155,34 @@ private func multiplyTile(
 }
 
 @inline(__always)
-private func accumulate(
-    _ c0: inout DoubleVector, _ c1: inout DoubleVector, _ a: Double, _ b0: DoubleVector, _ b1: DoubleVector
-) {
-    let broadcast = DoubleVector(repeating: a)
+private func accumulate<V: SIMD>(_ c0: inout V, _ c1: inout V, _ a: V.Scalar, _ b0: V, _ b1: V)
+where V.Scalar: BinaryFloatingPoint {
+    let broadcast = V(repeating: a)
     c0 = multiplyAdd(c0, broadcast, b0)
     c1 = multiplyAdd(c1, broadcast, b1)
 }
 
 @inline(__always)
-private func put(
-    _ c0: DoubleVector, _ c1: DoubleVector, _ out: UnsafeMutablePointer<Double>, _ second: Int, _ add: Bool
-) {
+private func put<V: SIMD>(_ c0: V, _ c1: V, _ out: UnsafeMutablePointer<V.Scalar>, _ second: Int, _ add: Bool)
+where V.Scalar: BinaryFloatingPoint {
     // Both are read before either is written, because they may be the same.
-    let (r0, r1) = add ? (load(out) + c0, load(out + second) + c1) : (c0, c1)
+    let (r0, r1): (V, V) = add ? (load(out) + c0, load(out + second) + c1) : (c0, c1)
     store(r0, out)
     store(r1, out + second)
 }
 
 @inline(__always)
-private func load(_ pointer: UnsafePointer<Double>) -> DoubleVector {
-    UnsafeRawPointer(pointer).loadUnaligned(as: DoubleVector.self)
+private func load<V: SIMD>(_ pointer: UnsafePointer<V.Scalar>) -> V {
+    UnsafeRawPointer(pointer).loadUnaligned(as: V.self)
 }
 
 @inline(__always)
-private func store(_ value: DoubleVector, _ pointer: UnsafeMutablePointer<Double>) {
-    UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: DoubleVector.self)
+private func store<V: SIMD>(_ value: V, _ pointer: UnsafeMutablePointer<V.Scalar>) {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: V.self)
 }
 
 @inline(__always)
-private func multiplyAdd(_ sum: DoubleVector, _ x: DoubleVector, _ y: DoubleVector) -> DoubleVector {
+private func multiplyAdd<V: SIMD>(_ sum: V, _ x: V, _ y: V) -> V where V.Scalar: BinaryFloatingPoint {
     #if FMA || arch(arm64)
     sum.addingProduct(x, y)
     #else

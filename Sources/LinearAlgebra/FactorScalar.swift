@@ -1,3 +1,4 @@
+import KernelContract
 import Kernels
 import MatrixCore
 
@@ -9,6 +10,9 @@ import MatrixCore
 public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     /// Norms of columns below this, in a matrix scaled to largest magnitude 1, cannot be normalised and count as 0.
     static var negligibleNorm: Double { get }
+    /// Squares of columns below this, in a symmetric matrix scaled likewise, are taken as 0.
+    static var negligibleSquare: Double { get }
+    static var reflectorKernels: ReflectorKernels.Arithmetic { get }
 
     /// The number, rounded to this type. `init(_:)` of the standard library is slow where it is not specialised.
     static func from(_ value: Double) -> Self
@@ -19,6 +23,9 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
         _ a: MatrixView<Self>, _ b: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
     /// c ← alpha · a · aᵀ + beta · c, both triangles.
     static func multiplyByTranspose(_ a: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
+    /// The lower triangle of c ← alpha · a · b + beta · c.
+    static func multiplyLower(
+        _ a: MatrixView<Self>, _ b: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
     /// x ← t⁻¹ · x.
     static func solveTriangular(_ t: MatrixView<Self>, _ triangle: Triangle, into x: MutableMatrixView<Self>)
 
@@ -60,6 +67,8 @@ extension FactorScalar {
 extension Double: FactorScalar {
     // Squares of smaller norms leave the normal range of Double.
     public static var negligibleNorm: Double { 0x1p-511 / 0x1p-52 }
+    public static var negligibleSquare: Double { 1e-280 }
+    public static var reflectorKernels: ReflectorKernels.Arithmetic { InstructionSet.active.kernels.reflectors.float64 }
 
     public static func from(_ value: Double) -> Double { value }
     public static func double(_ value: Double) -> Double { value }
@@ -74,6 +83,12 @@ extension Double: FactorScalar {
         _ a: MatrixView<Double>, into c: MutableMatrixView<Double>, alpha: Double, beta: Double
     ) {
         Kernels.multiplyByTranspose(MatrixOperand(a), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func multiplyLower(
+        _ a: MatrixView<Double>, _ b: MatrixView<Double>, into c: MutableMatrixView<Double>, alpha: Double, beta: Double
+    ) {
+        Kernels.multiplyTriangle(MatrixOperand(a), MatrixOperand(b), .lower, into: c, alpha: alpha, beta: beta)
     }
 
     public static func solveTriangular(
@@ -126,6 +141,8 @@ extension Double: FactorScalar {
 extension Float: FactorScalar {
     // 1 / norm would leave the normal range of Float; squares are summed in Double and are no limit.
     public static var negligibleNorm: Double { 0x1p-126 / 0x1p-23 }
+    public static var negligibleSquare: Double { 1e-34 }
+    public static var reflectorKernels: ReflectorKernels.Arithmetic { InstructionSet.active.kernels.reflectors.float32 }
 
     public static func from(_ value: Double) -> Float { Float(value) }
     public static func double(_ value: Float) -> Double { Double(value) }
@@ -140,6 +157,12 @@ extension Float: FactorScalar {
         _ a: MatrixView<Float>, into c: MutableMatrixView<Float>, alpha: Float, beta: Float
     ) {
         Kernels.multiplyByTranspose(MatrixOperand(a), into: c, alpha: alpha, beta: beta)
+    }
+
+    public static func multiplyLower(
+        _ a: MatrixView<Float>, _ b: MatrixView<Float>, into c: MutableMatrixView<Float>, alpha: Float, beta: Float
+    ) {
+        Kernels.multiplyTriangle(MatrixOperand(a), MatrixOperand(b), .lower, into: c, alpha: alpha, beta: beta)
     }
 
     public static func solveTriangular(_ t: MatrixView<Float>, _ triangle: Triangle, into x: MutableMatrixView<Float>) {

@@ -17,19 +17,18 @@ extension SVDProblem {
     /// Rounding of the captured energy, in units of σ₁².
     private static var gramRounding: Double { 4 * Double.ulpOfOne }
     /// Error of an element of the Float product, in units of the norm of a row of A; 2.4e-8 is seen.
-    private static var productRounding: Double { 5e-8 }
+    static var productRounding: Double { 5e-8 }
 
     /// - Parameter fallback: whether to turn to the direct route where the bound is not met.
     func decompose(fallback: Bool, choosingRank: ([Double]) throws -> Int) throws -> SVDResult {
         var evidence = evidence(.gram)
         let gram = evidence.timed("gram") { lowerGram() }
         var values: [Double] = []
-        var eigen = try evidence.timed("eigen") {
-            try SymmetricEigen().reduce(gram) { eigenvalues in
-                values = eigenvalues.map { max($0, 0).squareRoot() }
-                return min(max(try choosingRank(values), 0), shortSide)
-            }
+        var eigen = try SymmetricEigen().reduce(gram) { eigenvalues in
+            values = eigenvalues.map { max($0, 0).squareRoot() }
+            return min(max(try choosingRank(values), 0), shortSide)
         }
+        evidence.append(eigen.evidence)
         let rank = eigen.vectors.columns
         let dropped = values.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }  // small ones first
         if fallback, gramFallsShort(largest: values.first ?? 0, dropped: dropped) {
@@ -141,7 +140,7 @@ extension SVDProblem {
     }
 
     /// target[:, j] ← source[:, j] / divisors[j], rounded to Float.
-    private static func divide<Element: FactorScalar>(
+    static func divide<Element: FactorScalar>(
         _ source: MatrixView<Element>, by divisors: ArraySlice<Double>, into target: MutableMatrixView<Float>
     ) {
         let inverses = divisors.map { 1 / $0 }

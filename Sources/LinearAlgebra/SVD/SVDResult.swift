@@ -6,7 +6,7 @@ public struct SVDResult: Sendable {
     /// Left singular vectors (m × k), orthonormal columns, also where σ is zero.
     public let u: Matrix
     /// All min(m, n) singular values, descending; a randomized route knows only k + oversampling of them
-    /// (`evidence.spectrumIsComplete`).
+    /// (`evidence.spectrumIsComplete`). Behind the rank, the mixed route knows squares only within about 1e-6·σ₁².
     public let singularValues: [Double]
     /// Right singular vectors (n × k), orthonormal columns.
     public let v: Matrix
@@ -35,7 +35,13 @@ public struct SVDResult: Sendable {
 /// How a decomposition was computed and how good it is.
 public struct SVDEvidence: Sendable {
     /// The route taken.
-    public enum Solver: String, Sendable { case gram, direct, randomized }
+    public enum Solver: String, Sendable {
+        /// Gram matrix and eigenvectors in Double.
+        case gram
+        /// The same in Float, checked against the matrix itself.
+        case mixed
+        case direct, randomized
+    }
 
     public internal(set) var solver: Solver
     /// min(m, n): the order of the eigenvalue problem.
@@ -55,6 +61,11 @@ public struct SVDEvidence: Sendable {
     public struct Stage: Sendable {
         public let name: String
         public let seconds: Double
+    }
+
+    /// Notes the stages of an eigen-decomposition as if they were its own.
+    mutating func append(_ eigen: SymmetricEigenEvidence) {
+        stages += eigen.stages.map { Stage(name: $0.name, seconds: $0.seconds) }
     }
 
     /// Runs a stage and notes its time.

@@ -11,8 +11,9 @@ import MatrixCore
 /// let chosen = try svd.decompose(weight) { spectrum in rankKeeping(0.99, of: spectrum) }
 /// ```
 ///
-/// - Method: by default the Float64 Gram matrix of the short side, its eigenvectors, and one product with A for the
-///   other factor (`Route.gram`). Forming the Gram matrix squares the condition, which costs digits of *small* singular
+/// - Method: by default the Gram matrix of the short side, its eigenvectors, and one product with A for the other
+///   factor (`Route.gram`). For a given rank all but the tridiagonal problem is computed in Float first, and kept if
+///   its residual and its vectors, measured with A itself, pass (`SVDProblem+Mixed`); otherwise in Float64. Forming the Gram matrix squares the condition, which costs digits of *small* singular
 ///   values only; the error of the truncation is of second order in them. Where that is not enough, the route `direct`
 ///   repeats the step on what the leading vectors leave over, so that no column is judged beside a much larger one.
 /// - Accuracy: Frobenius error within 1e-6 (relative) of the optimum wherever factors in Float can hold it, that is for
@@ -23,7 +24,7 @@ import MatrixCore
 public struct TruncatedSVD: Sendable {
     /// How the decomposition is computed.
     public enum Route: Sendable, Equatable {
-        /// The Gram route, or the direct one where the bound of the Gram route is not met: where its rounding,
+        /// The Gram route, in Float where that can be shown to do, or the direct one where the bound of the Gram route is not met: where its rounding,
         /// 8·ε·σ₁², exceeds 2e-6 of the optimal squared error, and that error is above the rounding of Float factors.
         case automatic
         /// Gram matrix of the short side and its eigenvectors.
@@ -35,6 +36,8 @@ public struct TruncatedSVD: Sendable {
     }
 
     public var route: Route = .automatic
+    /// The automatic route tries Float from this short side on; below it there is little to gain.
+    public var smallestMixedSide = 320
 
     public init(route: Route = .automatic) {
         self.route = route
@@ -51,6 +54,11 @@ public struct TruncatedSVD: Sendable {
             if case .randomized(let oversampling, let iterations, let seed) = route {
                 let sketch = RandomizedSVD(oversampling: oversampling, powerIterations: iterations, seed: seed)
                 return try sketch.decompose(a, rank: rank)
+            }
+            if route == .automatic, rank > 0, shortSide >= smallestMixedSide,
+                let result = try SVDProblem(a).decomposeInFloat(rank: rank)
+            {
+                return result
             }
             return try decompose(a) { _ in rank }
         } catch let error as LinearAlgebraError {

@@ -13,31 +13,24 @@ import Synchronization
 /// - Cost: about 7 n² b flops on blocks that stay in cache; no scratch but a few rows.
 /// - Source: Murata and Horikoshi, 1975; Lang, "A parallel algorithm for reducing symmetric banded matrices to
 ///   tridiagonal form", 1993; Haidar, Ltaief and Dongarra, SC 2011.
-struct BulgeChase {
+struct BulgeChase<Element: FactorScalar> {
     let size: Int
     let bandwidth: Int
     /// Sweeps that follow each other closely through the cache.
     let sweepsPerGroup: Int
     /// τ (sweeps × steps).
-    private(set) var taus: Matrix64
+    private(set) var taus: DenseMatrix<Element>
 
     init(size: Int, bandwidth: Int, sweepsPerGroup: Int) {
         self.size = size
         self.bandwidth = bandwidth
         self.sweepsPerGroup = sweepsPerGroup
-        taus = Matrix64(rows: Self.sweeps(size: size), columns: Self.steps(size: size, bandwidth: bandwidth))
-    }
-
-    static func sweeps(size: Int) -> Int { max(0, size - 2) }
-
-    /// Steps of the longest sweep, the first.
-    static func steps(size: Int, bandwidth: Int) -> Int {
-        max(0, (size - 1 + bandwidth - 1) / bandwidth)
+        taus = DenseMatrix(rows: ChaseShape.sweeps(size: size), columns: ChaseShape.steps(size: size, bandwidth: bandwidth))
     }
 
     static func scratchBytes(size: Int, bandwidth: Int, sweepsPerGroup: Int) -> Int {
-        sweeps(size: size) * steps(size: size, bandwidth: bandwidth) * MemoryLayout<Double>.stride
-            + Threads.count * ChaseGroup.scratchBytes(bandwidth: bandwidth, sweeps: sweepsPerGroup)
+        ChaseShape.sweeps(size: size) * ChaseShape.steps(size: size, bandwidth: bandwidth) * MemoryLayout<Element>.stride
+            + Threads.count * ChaseGroup<Element>.scratchBytes(bandwidth: bandwidth, sweeps: sweepsPerGroup)
     }
 
     /// Chases all sweeps; `vectors` (n × n) takes the reflectors right of its diagonal.
@@ -45,8 +38,8 @@ struct BulgeChase {
     /// Neighbouring sweeps run as a group, each one step behind the one before, so that the band passes through the
     /// cache once a group. Threads take groups in order; a group's first sweep follows the last of the group before,
     /// two steps behind. What a step reads is thereby always the same, whoever runs it.
-    mutating func run(_ band: BandMatrix, vectors: MutableMatrixView<Double>) {
-        let groups = (Self.sweeps(size: size) + sweepsPerGroup - 1) / sweepsPerGroup
+    mutating func run(_ band: BandMatrix<Element>, vectors: MutableMatrixView<Element>) {
+        let groups = (ChaseShape.sweeps(size: size) + sweepsPerGroup - 1) / sweepsPerGroup
         let factors = taus.mutableView()
         let progress = StepCounters(count: groups)
         let next = Atomic<Int>(0)
@@ -59,5 +52,15 @@ struct BulgeChase {
                 group.run(index, progress)
             }
         }
+    }
+}
+
+/// How many reflectors a chase makes.
+enum ChaseShape {
+    static func sweeps(size: Int) -> Int { max(0, size - 2) }
+
+    /// Steps of the longest sweep, the first.
+    static func steps(size: Int, bandwidth: Int) -> Int {
+        max(0, (size - 1 + bandwidth - 1) / bandwidth)
     }
 }

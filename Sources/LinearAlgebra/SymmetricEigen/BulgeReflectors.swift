@@ -15,25 +15,25 @@ import MatrixCore
 /// - Cost: 2 n² c (1 + (g + 24)/4b) flops for c columns; scratch is a copy of X and the blocks of a round.
 /// - Source: Haidar, Solcà, Gates, Tomov, Schulthess and Dongarra, "A novel hybrid CPU–GPU generalized eigensolver",
 ///   2014, §4 (diamond-shaped blocks).
-struct BulgeReflectors {
+struct BulgeReflectors<Source: FactorScalar> {
     let size: Int
     /// b, a multiple of eight.
     let bandwidth: Int
     /// g, sweeps of a block, a multiple of eight.
     let sweepsPerBlock: Int
     /// Reflectors as `BulgeChase` leaves them (n × n, right of the diagonal).
-    let vectors: MatrixView<Double>
+    let vectors: MatrixView<Source>
     /// τ (sweeps × steps).
-    let taus: MatrixView<Double>
+    let taus: MatrixView<Source>
 
     /// Blocks of a round fill a good part of the last-level cache.
-    private static let bytesPerRound = 8 << 20
+    private static var bytesPerRound: Int { 8 << 20 }
     /// Panels that a thread takes through a round together.
-    private static let panelsPerPiece = 2
+    private static var panelsPerPiece: Int { 2 }
 
-    private var sweeps: Int { BulgeChase.sweeps(size: size) }
+    private var sweeps: Int { ChaseShape.sweeps(size: size) }
     private var groups: Int { (sweeps + sweepsPerBlock - 1) / sweepsPerBlock }
-    private var steps: Int { BulgeChase.steps(size: size, bandwidth: bandwidth) }
+    private var steps: Int { ChaseShape.steps(size: size, bandwidth: bandwidth) }
     private var blockRows: Int { bandwidth + sweepsPerBlock }
     /// Numbers of V and T of one block.
     private var blockCount: Int { (blockRows + sweepsPerBlock) * sweepsPerBlock }
@@ -81,14 +81,14 @@ struct BulgeReflectors {
     /// Numbers that making a block takes: V, its Gram matrix, T and τ.
     private var makingCount: Int { (blockRows + 2 * sweepsPerBlock + 1) * sweepsPerBlock }
 
-    /// Makes V and T of all blocks of a round, in Double, and rounds them.
+    /// Makes V and T of all blocks of a round, in the type of the source, and rounds them.
     private func make<Element: FactorScalar>(_ round: Range<Int>, _ blocks: AlignedBuffer<Element>) {
         parallelFor(round.count * steps) { index in
             let group = round.lowerBound + index / steps
             let step = index % steps
             guard step < stepCount(group) else { return }
             let g = sweepsPerBlock
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: makingCount) { scratch in
+            withUnsafeTemporaryAllocation(of: Source.self, capacity: makingCount) { scratch in
                 guard let base = scratch.baseAddress else { return }
                 let v = MutableMatrixView(base: base, rows: blockRows, columns: g, rowStride: g)
                 let gram = MutableMatrixView(base: base + blockRows * g, rows: g, columns: g, rowStride: g)
@@ -99,7 +99,7 @@ struct BulgeReflectors {
                     let sweep = group * g + q
                     tau[q] = sweep < sweeps ? taus[sweep, step] : 0
                 }
-                multiply(MatrixOperand(v.readable.transposed), MatrixOperand(v.readable), into: gram)
+                Source.multiply(v.readable.transposed, v.readable, into: gram, alpha: 1, beta: 0)
                 CompactWY.triangularFactor(gram: gram.readable, taus: tau, into: t)
                 let rounded = block(blocks, round, group, step)
                 convert(MatrixOperand(v.readable), into: MutableMatrixOperand(rounded.v))
@@ -109,7 +109,7 @@ struct BulgeReflectors {
     }
 
     /// V (b + g × g): column q is the reflector of sweep g · group + q, zero outside of its own rows.
-    private func gather(_ group: Int, _ step: Int, into v: MutableMatrixView<Double>) {
+    private func gather(_ group: Int, _ step: Int, into v: MutableMatrixView<Source>) {
         let first = firstRow(group, step)
         v.base.update(repeating: 0, count: v.rows * v.columns)
         for q in 0..<min(v.columns, sweeps - group * sweepsPerBlock) {
@@ -122,8 +122,7 @@ struct BulgeReflectors {
     private func apply<Element: FactorScalar>(
         _ round: Range<Int>, _ blocks: AlignedBuffer<Element>, to panels: ReflectorPanels<Element>
     ) {
-        let kernels = InstructionSet.active.kernels.reflectors
-        let kernel = Element.self == Float.self ? kernels.applyBlock32 : kernels.applyBlock64
+        let kernel = Element.reflectorKernels.applyBlock
         let pieces = (panels.count + Self.panelsPerPiece - 1) / Self.panelsPerPiece
         parallelFor(pieces) { piece in
             let chosen = piece * Self.panelsPerPiece..<min((piece + 1) * Self.panelsPerPiece, panels.count)

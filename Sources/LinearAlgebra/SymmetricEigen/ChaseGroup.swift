@@ -36,32 +36,32 @@ final class StepCounters: @unchecked Sendable {
 }
 
 /// The sweeps of a bulge chase that one thread runs together, each one step behind the one before.
-struct ChaseGroup {
-    private let band: BandMatrix
+struct ChaseGroup<Element: FactorScalar> {
+    private let band: BandMatrix<Element>
     private let sweeps: Int
-    private let vectors: MutableMatrixView<Double>
-    private let taus: MutableMatrixView<Double>
-    private let kernel = InstructionSet.active.kernels.reflectors.chase
+    private let vectors: MutableMatrixView<Element>
+    private let taus: MutableMatrixView<Element>
+    private let kernel = Element.reflectorKernels.chase
     /// Two reflectors a sweep, the newest and the one before, with their margins; and two rows of scratch.
-    private let buffer: AlignedBuffer<Double>
+    private let buffer: AlignedBuffer<Element>
     private let paddedLength: Int
 
-    init(band: BandMatrix, sweeps: Int, vectors: MutableMatrixView<Double>, taus: MutableMatrixView<Double>) {
+    init(band: BandMatrix<Element>, sweeps: Int, vectors: MutableMatrixView<Element>, taus: MutableMatrixView<Element>) {
         self.band = band
         self.sweeps = sweeps
         self.vectors = vectors
         self.taus = taus
-        paddedLength = band.bandwidth + 16
+        paddedLength = band.bandwidth + 2 * BandMatrix<Element>.line
         buffer = AlignedBuffer(count: (2 * sweeps + 2) * paddedLength, repeating: 0)
     }
 
     static func scratchBytes(bandwidth: Int, sweeps: Int) -> Int {
-        (2 * sweeps + 2) * (bandwidth + 16) * MemoryLayout<Double>.stride
+        (2 * sweeps + 2) * (bandwidth + 2 * BandMatrix<Element>.line) * MemoryLayout<Element>.stride
     }
 
     func run(_ group: Int, _ progress: StepCounters) {
         let first = group * sweeps
-        let last = min(first + sweeps, BulgeChase.sweeps(size: band.size)) - 1
+        let last = min(first + sweeps, ChaseShape.sweeps(size: band.size)) - 1
         for time in 0..<(stepCount(first) + last - first) {
             if group > 0 {
                 progress.wait(for: min(time + 2, stepCount(first - 1)), of: group - 1)
@@ -83,11 +83,11 @@ struct ChaseGroup {
         kernel(
             ChaseStep(
                 origin: band.origin, rowStride: band.rowStride, size: band.size, bandwidth: band.bandwidth,
-                sweep: sweep, step: step, previous: previous, previousTau: step > 0 ? tau[-1] : 0, current: current,
-                work: buffer.base + 2 * sweeps * paddedLength, negligibleSquare: ReflectorFactors.negligibleSquare,
+                sweep: sweep, step: step, previous: previous, previousTau: step > 0 ? Element.double(tau[-1]) : 0, current: current,
+                work: buffer.base + 2 * sweeps * paddedLength, negligibleSquare: Element.negligibleSquare,
                 tau: tau))
         let row = sweep + 1 + step * band.bandwidth
         let target = vectors.base + sweep * vectors.rowStride + row
-        target.update(from: current + (sweep + 1) % 8, count: min(band.bandwidth, band.size - row))
+        target.update(from: current + (sweep + 1) % BandMatrix<Element>.line, count: min(band.bandwidth, band.size - row))
     }
 }

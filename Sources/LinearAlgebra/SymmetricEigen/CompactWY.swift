@@ -10,19 +10,23 @@ enum CompactWY {
     /// T from VᵀV and the factors τ: column j of T is −τ_j T (VᵀV)_j above the diagonal and τ_j on it.
     ///
     /// `into` may not be `gram`; its lower triangle is set to zero.
-    static func triangularFactor(
-        gram: MatrixView<Double>, taus: UnsafePointer<Double>, into t: MutableMatrixView<Double>
+    static func triangularFactor<Element: FactorScalar>(
+        gram: MatrixView<Element>, taus: UnsafePointer<Element>, into t: MutableMatrixView<Element>
     ) {
         let k = gram.rows
+        // Columns of T grow as rows of the lower triangle, which are contiguous, and are moved at the end.
         for j in 0..<k {
-            let tau = taus[j]
+            let column = t.base + j * t.rowStride
+            column.update(repeating: 0, count: j)
+            for l in 0..<j { Element.addScaled(t.base + l * t.rowStride, by: gram[l, j], to: column, l + 1) }
+            Element.copyScaled(column, by: -taus[j], to: column, j)
+            column[j] = taus[j]
+        }
+        for j in 0..<k {
             for i in 0..<j {
-                var sum = 0.0
-                for l in i..<j { sum += t[i, l] * gram[l, j] }
-                t[i, j] = -tau * sum
+                t[i, j] = t[j, i]
+                t[j, i] = 0
             }
-            t[j, j] = tau
-            for i in (j + 1)..<max(k, j + 1) { t[i, j] = 0 }
         }
     }
 

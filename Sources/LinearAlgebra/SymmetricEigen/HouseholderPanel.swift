@@ -2,9 +2,9 @@ import KernelContract
 import Kernels
 import MatrixCore
 
-/// QR of a tall panel P (m × b) in compact WY form: P = (I − V T Vᵀ) R.
+/// QR of a tall panel P (m × b): P = Q R with Q = I − V T Vᵀ the product of b reflectors I − τ v vᵀ.
 ///
-/// V (m × b) is unit lower trapezoidal and written out with its ones and zeros, T (b × b) is upper triangular.
+/// V (m × b) is unit lower trapezoidal and written out with its ones and zeros; T follows from it (`CompactWY`).
 /// Where m < b the surplus columns of V are zero and their reflectors the identity, so that every panel has b columns.
 ///
 /// - Method: strips of eight columns, one register a row. One pass over a strip applies a reflector and gathers the
@@ -15,13 +15,11 @@ struct HouseholderPanel {
     /// b, a multiple of eight.
     let width: Int
     /// P before and V after `factor` (rows × width), row-major without gaps.
-    let panel: AlignedBuffer<Double>
+    private let panel: AlignedBuffer<Double>
     /// R (width × width), upper triangular; rows beyond m are zero.
     let upper: AlignedBuffer<Double>
     /// Factors τ of the reflectors I − τ v vᵀ.
     let taus: AlignedBuffer<Double>
-    /// VᵀV (width × width), kept for T.
-    private let gram: AlignedBuffer<Double>
     /// T of one strip, then scratch of the update for each strip (8 × 8 each).
     private let small: AlignedBuffer<Double>
     private let kernels = InstructionSet.active.kernels.reflectors
@@ -34,32 +32,27 @@ struct HouseholderPanel {
         panel = AlignedBuffer(count: maximumRows * width, repeating: 0)
         upper = AlignedBuffer(count: width * width, repeating: 0)
         taus = AlignedBuffer(count: width, repeating: 0)
-        gram = AlignedBuffer(count: width * width, repeating: 0)
         small = AlignedBuffer(count: Self.strip * (width + Self.strip), repeating: 0)
     }
 
     /// Bytes of the buffers of a panel.
     static func scratchBytes(maximumRows: Int, width: Int) -> Int {
-        (maximumRows * width + 2 * width * width + width + strip * (width + strip)) * MemoryLayout<Double>.stride
+        (maximumRows * width + width * width + width + strip * (width + strip)) * MemoryLayout<Double>.stride
     }
 
-    /// V (rows × width) after `factor`.
-    func reflectors(rows: Int) -> MatrixView<Double> {
-        MatrixView(base: panel.base, rows: rows, columns: width, rowStride: width, owner: panel)
+    /// P before and V after `factor` (rows × width).
+    func panel(rows: Int) -> MutableMatrixView<Double> {
+        MutableMatrixView(base: panel.base, rows: rows, columns: width, rowStride: width, owner: panel)
     }
 
-    /// Factors the first `rows` rows of `panel` and writes T (width × width).
-    func factor(rows m: Int, triangularFactor t: MutableMatrixView<Double>) {
+    /// Factors the first `rows` rows of `panel`.
+    func factor(rows m: Int) {
         upper.base.update(repeating: 0, count: upper.count)
         for first in stride(from: 0, to: width, by: Self.strip) {
             factorStrip(first, rows: m)
             updateRight(of: first, rows: m)
             moveRowsToUpper(first, rows: m)
         }
-        let v = reflectors(rows: m)
-        let product = MutableMatrixView(base: gram.base, rows: width, columns: width, rowStride: width, owner: gram)
-        multiply(MatrixOperand(v.transposed), MatrixOperand(v), into: product)
-        CompactWY.triangularFactor(gram: product.readable, taus: taus.base, into: t)
     }
 
     /// Factors the eight columns from `first` on, rows from `first` on.
@@ -68,7 +61,7 @@ struct HouseholderPanel {
             StripFactorization(
                 strip: panel.base + first * width + first, rows: max(0, m - first), rowStride: width,
                 taus: taus.base + first, t: small.base, upper: upper.base + first * width + first, upperStride: width,
-                negligibleSquare: ReflectorFactors.negligibleSquare))
+                negligibleSquare: Double.negligibleSquare))
     }
 
     /// Applies the eight reflectors of the strip at `first`, transposed, to the columns to its right.

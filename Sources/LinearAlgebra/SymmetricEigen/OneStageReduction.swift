@@ -19,7 +19,7 @@ struct OneStageReduction {
         let n = a.rows
         diagonal = (0..<n).map { _ in 0 }
         offDiagonal = (0..<max(0, n - 1)).map { _ in 0 }
-        taus = Matrix64(rows: BulgeChase.sweeps(size: n), columns: 1)
+        taus = Matrix64(rows: ChaseShape.sweeps(size: n), columns: 1)
         let kernels = VectorKernels<Double>()
         let products = AlignedBuffer<Double>(uninitializedCount: n)
         for k in 0..<taus.rows {

@@ -11,17 +11,17 @@ import MatrixCore
 ///
 /// - Cost: 2 n² c flops for c columns, and n² q b/2 for joining q panels.
 /// - Source: Schreiber and Van Loan, 1989; Elmroth and Gustavson, 2000, for joining T.
-struct PanelReflectors {
+struct PanelReflectors<Source: FactorScalar> {
     let size: Int
     let bandwidth: Int
     /// q, panels that are applied together.
     let panelsPerBlock: Int
     /// V_p (n − (p + 1) b × b) below the diagonal block of columns p b … (p + 1) b; the rest of it is not read.
-    let vectors: MatrixView<Double>
+    let vectors: MatrixView<Source>
     /// T_p (b × b) one below the other.
-    let triangularFactors: MatrixView<Double>
+    let triangularFactors: MatrixView<Source>
 
-    private var panels: Int { BandReduction.panels(size: size, bandwidth: bandwidth) }
+    private var panels: Int { BandShape.panels(size: size, bandwidth: bandwidth) }
     private var widest: Int { min(panelsPerBlock, panels) * bandwidth }
 
     func scratchBytes(columns: Int) -> Int {
@@ -31,8 +31,8 @@ struct PanelReflectors {
     /// X ← Q X in place, X (n × c).
     func apply<Element: FactorScalar>(to x: MutableMatrixView<Element>) {
         guard panels > 0, x.columns > 0 else { return }
-        let joined = AlignedBuffer<Double>(uninitializedCount: size * widest)
-        let small = AlignedBuffer<Double>(uninitializedCount: 3 * widest * widest)
+        let joined = AlignedBuffer<Source>(uninitializedCount: size * widest)
+        let small = AlignedBuffer<Source>(uninitializedCount: 3 * widest * widest)
         let workspace = AlignedBuffer<Element>(uninitializedCount: 2 * widest * x.columns)
         for end in stride(from: panels, to: 0, by: -panelsPerBlock) {
             let block = max(0, end - panelsPerBlock)..<end
@@ -46,8 +46,8 @@ struct PanelReflectors {
         }
     }
 
-    /// The matrix itself in Double, a copy of it otherwise.
-    private func rounded<Element: FactorScalar>(_ matrix: MatrixView<Double>) -> MatrixView<Element> {
+    /// The matrix itself where it has the type, a copy otherwise.
+    private func rounded<Element: FactorScalar>(_ matrix: MatrixView<Source>) -> MatrixView<Element> {
         if let same = matrix as? MatrixView<Element> { return same }
         var copy = DenseMatrix<Element>(uninitializedRows: matrix.rows, columns: matrix.columns)
         convert(MatrixOperand(matrix), into: MutableMatrixOperand(copy.mutableView()))
@@ -55,7 +55,7 @@ struct PanelReflectors {
     }
 
     /// V of a block of panels, with zeros above each panel.
-    private func join(_ block: Range<Int>, into v: MutableMatrixView<Double>) {
+    private func join(_ block: Range<Int>, into v: MutableMatrixView<Source>) {
         let b = bandwidth
         let first = block.lowerBound
         parallelFor((v.rows + b - 1) / b) { strip in
@@ -70,14 +70,14 @@ struct PanelReflectors {
     }
 
     private func triangularFactor(
-        _ block: Range<Int>, _ v: MatrixView<Double>, _ small: AlignedBuffer<Double>
-    ) -> MatrixView<Double> {
+        _ block: Range<Int>, _ v: MatrixView<Source>, _ small: AlignedBuffer<Source>
+    ) -> MatrixView<Source> {
         let k = v.columns
-        func square(_ index: Int) -> MutableMatrixView<Double> {
+        func square(_ index: Int) -> MutableMatrixView<Source> {
             MutableMatrixView(base: small.base + index * k * k, rows: k, columns: k, rowStride: k, owner: small)
         }
         let (gram, t, product) = (square(0), square(1), square(2))
-        multiplyByTranspose(MatrixOperand(v.transposed), into: gram)
+        Source.multiplyByTranspose(v.transposed, into: gram, alpha: 1, beta: 0)
         t.base.update(repeating: 0, count: k * k)
         for (index, panel) in block.enumerated() {
             let own = index * bandwidth..<(index + 1) * bandwidth
@@ -89,11 +89,11 @@ struct PanelReflectors {
             let before = 0..<own.lowerBound
             guard !before.isEmpty else { continue }
             let coupling = product.block(rows: before, columns: own)
-            multiply(
-                MatrixOperand(gram.readable.block(rows: before, columns: own)), MatrixOperand(last), into: coupling)
-            multiply(
-                MatrixOperand(t.readable.block(rows: before, columns: before)), MatrixOperand(coupling.readable),
-                into: t.block(rows: before, columns: own), alpha: -1)
+            Source.multiply(
+                gram.readable.block(rows: before, columns: own), last, into: coupling, alpha: 1, beta: 0)
+            Source.multiply(
+                t.readable.block(rows: before, columns: before), coupling.readable,
+                into: t.block(rows: before, columns: own), alpha: -1, beta: 0)
         }
         return t.readable
     }

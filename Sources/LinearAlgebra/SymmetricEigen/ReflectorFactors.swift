@@ -1,12 +1,9 @@
 /// The numbers of one Householder reflector H = I − τ v vᵀ with v₀ = 1 that maps x to β e₀.
 ///
 /// - Source: LAPACK `dlarfg`.
-/// - Departure: a tail whose square is below `negligibleSquare` is taken as zero (τ = 0), so nothing needs rescaling.
+/// - Departure: a tail whose square is below `Double.negligibleSquare` is taken as zero (τ = 0), so nothing needs rescaling.
 ///   Callers scale their matrix to a largest element near 1; what is dropped is then far below rounding.
 struct ReflectorFactors {
-    /// Tail squares below this are taken as zero.
-    static let negligibleSquare = 1e-280
-
     let tau: Double
     let beta: Double
     /// v = scale · x for the tail.
@@ -16,7 +13,7 @@ struct ReflectorFactors {
     ///   - head: x₀.
     ///   - tailSquare: Σ x_i² over i > 0.
     init(head: Double, tailSquare: Double) {
-        guard tailSquare > Self.negligibleSquare else {
+        guard tailSquare > Double.negligibleSquare else {
             tau = 0
             beta = head
             scale = 0

@@ -9,31 +9,65 @@ struct ReducedEigen {
     let values: [Double]
     /// Eigenvectors of T that belong to the largest values; after `backTransform`, those of A (n × count).
     fileprivate(set) var vectors: Matrix64
-    fileprivate let tridiagonal: SymmetricEigen.Tridiagonal?
+    fileprivate let reduction: BackTransformation
     fileprivate(set) var evidence: SymmetricEigenEvidence
 
     /// Makes the vectors those of A; once.
     mutating func backTransform() {
-        guard let tridiagonal else { return }
+        if case .none = reduction { return }
         let target = vectors.mutableView()
-        evidence.timed("back-transformation") { tridiagonal.backTransform(target.readable, into: target) }
+        evidence.timed("back-transformation") { reduction.apply(target.readable, into: target) }
     }
 
     /// The vectors of A (n × count), the back-transformation computed in Float in half the time: instead of
     /// `backTransform`, where columns that are off by `roundedVectorError` will do.
     func roundedVectors() -> Matrix {
         var result = Matrix(uninitializedRows: vectors.rows, columns: vectors.columns)
-        let target = result.mutableView()
-        if let tridiagonal {
-            tridiagonal.backTransform(vectors.view, into: target)
-        } else {
-            convert(MatrixOperand(vectors), into: MutableMatrixOperand(target))
-        }
+        reduction.apply(vectors.view, into: result.mutableView())
         return result
     }
 
     /// The length of what a column of `roundedVectors` is off by, at most; 5e-8 · √n is seen at large n.
     static func roundedVectorError(order: Int) -> Double { 8e-8 * Double(order + 64).squareRoot() }
+}
+
+/// T of A = Q T Qᵀ, and the reflectors of Q in the type that A was reduced in.
+private struct Tridiagonal<Source: FactorScalar> {
+    let diagonal: [Double]
+    let offDiagonal: [Double]
+    let chased: BulgeReflectors<Source>
+    /// Those of the first stage, where there are two.
+    var panels: PanelReflectors<Source>?
+
+    /// result ← Q X; they may be the same.
+    func backTransform<Element: FactorScalar>(_ x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
+        chased.apply(to: x, into: result)
+        panels?.apply(to: result)
+    }
+}
+
+/// The Q of a reduction. Cases and not a protocol, so that its loops are compiled for either type.
+private enum BackTransformation {
+    case none
+    case double(Tridiagonal<Double>)
+    case float(Tridiagonal<Float>)
+
+    /// result ← Q X; they may be the same.
+    func apply(_ x: MatrixView<Double>, into result: MutableMatrixView<Double>) {
+        switch self {
+        case .none: convert(MatrixOperand(x), into: MutableMatrixOperand(result))
+        case .double(let tridiagonal): tridiagonal.backTransform(x, into: result)
+        case .float(let tridiagonal): tridiagonal.backTransform(x, into: result)
+        }
+    }
+
+    func apply(_ x: MatrixView<Double>, into result: MutableMatrixView<Float>) {
+        switch self {
+        case .none: convert(MatrixOperand(x), into: MutableMatrixOperand(result))
+        case .double(let tridiagonal): tridiagonal.backTransform(x, into: result)
+        case .float(let tridiagonal): tridiagonal.backTransform(x, into: result)
+        }
+    }
 }
 
 /// The stages in the order of the computation.
@@ -59,19 +93,46 @@ extension SymmetricEigen {
             let values = (0..<n).map { a[$0, $0] }
             let count = min(max(try choosing(values), 0), n)
             let vectors = Matrix64(rows: n, columns: count) { $0 == $1 ? 1 : 0 }
-            return ReducedEigen(values: values, vectors: vectors, tridiagonal: nil, evidence: evidence)
+            return ReducedEigen(values: values, vectors: vectors, reduction: .none, evidence: evidence)
         }
         let work = evidence.timed("scaling") { scaledLower(a.view, exponent: exponent) }
         let tridiagonal = takesOneStage(n) ? oneStage(work, &evidence) : twoStage(work, &evidence)
+        return try Self.solve(
+            (tridiagonal.diagonal, tridiagonal.offDiagonal, .double(tridiagonal)), exponent: exponent, solver: solver,
+            evidence, choosing: choosing)
+    }
 
+    /// The stages up to the vectors of T for a matrix in Float, with the two-stage reduction in Float.
+    ///
+    /// T has the rounding of Float: its values are off by about 1e-7 · λ₁. Its own vectors are made in Double.
+    /// - Parameters:
+    ///   - a: the lower triangle of A / 2^exponent (n × n), n > 2, finite, no element above 1; overwritten, and held by
+    ///     the result. Rows best start as `paddedRowStride` says.
+    func reduceInFloat(
+        _ a: MutableMatrixView<Float>, exponent: Int, choosing: ([Double]) throws -> Int
+    ) throws -> ReducedEigen {
+        var evidence = SymmetricEigenEvidence(order: a.rows)
+        let tridiagonal = twoStage(a, &evidence)
+        return try Self.solve(
+            (tridiagonal.diagonal, tridiagonal.offDiagonal, .float(tridiagonal)), exponent: exponent,
+            solver: TridiagonalEigen(), evidence, choosing: choosing)
+    }
+
+    private static func solve(
+        _ reduced: (diagonal: [Double], offDiagonal: [Double], reduction: BackTransformation), exponent: Int,
+        solver: some TridiagonalSolver, _ before: SymmetricEigenEvidence, choosing: ([Double]) throws -> Int
+    ) throws -> ReducedEigen {
+        var evidence = before
+        let n = reduced.diagonal.count
         // The solver's values ascend; those of −T do so from the largest of T, with the same vectors.
         let solved = try evidence.timed("tridiagonal") {
             try solver.decompose(
-                diagonal: tridiagonal.diagonal.map { -$0 }, offDiagonal: tridiagonal.offDiagonal.map { -$0 },
+                diagonal: reduced.diagonal.map { -$0 }, offDiagonal: reduced.offDiagonal.map { -$0 },
                 choosing: { values in 0..<min(max(try choosing(values.map { scalbn(-$0, exponent) }), 0), n) })
         }
         let values = solved.values.map { scalbn(-$0, exponent) }
-        return ReducedEigen(values: values, vectors: solved.vectors, tridiagonal: tridiagonal, evidence: evidence)
+        return ReducedEigen(
+            values: values, vectors: solved.vectors, reduction: reduced.reduction, evidence: evidence)
     }
 
     private func takesOneStage(_ n: Int) -> Bool {
@@ -82,22 +143,7 @@ extension SymmetricEigen {
         }
     }
 
-    /// T of A = Q T Qᵀ, and the reflectors of Q.
-    fileprivate struct Tridiagonal {
-        let diagonal: [Double]
-        let offDiagonal: [Double]
-        let chased: BulgeReflectors
-        /// Those of the first stage, where there are two.
-        var panels: PanelReflectors?
-
-        /// result ← Q X; they may be the same.
-        func backTransform<Element: FactorScalar>(_ x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
-            chased.apply(to: x, into: result)
-            panels?.apply(to: result)
-        }
-    }
-
-    private func oneStage(_ a: MutableMatrixView<Double>, _ evidence: inout SymmetricEigenEvidence) -> Tridiagonal {
+    private func oneStage(_ a: MutableMatrixView<Double>, _ evidence: inout SymmetricEigenEvidence) -> Tridiagonal<Double> {
         evidence.solver = .oneStage
         let reduced = evidence.timed("reduction") {
             mirrorLower(a)
@@ -109,15 +155,17 @@ extension SymmetricEigen {
         return Tridiagonal(diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, chased: reflectors)
     }
 
-    private func twoStage(_ a: MutableMatrixView<Double>, _ evidence: inout SymmetricEigenEvidence) -> Tridiagonal {
+    private func twoStage<Element: FactorScalar>(
+        _ a: MutableMatrixView<Element>, _ evidence: inout SymmetricEigenEvidence
+    ) -> Tridiagonal<Element> {
         let n = a.rows
         let b = bandwidth
         evidence.solver = .twoStage
         evidence.bandwidth = b
-        let band = BandMatrix(size: n, bandwidth: b)
-        var first = BandReduction(size: n, bandwidth: b)
+        let band = BandMatrix<Element>(size: n, bandwidth: b)
+        var first = BandReduction<Element>(size: n, bandwidth: b)
         evidence.timed("band reduction") { first.reduce(a, into: band) }
-        var second = BulgeChase(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
+        var second = BulgeChase<Element>(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
         evidence.timed("bulge chase") { second.run(band, vectors: a) }
         let chased = BulgeReflectors(
             size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view)
@@ -125,8 +173,8 @@ extension SymmetricEigen {
             size: n, bandwidth: b, panelsPerBlock: panelsPerBlock, vectors: a.readable,
             triangularFactors: first.triangularFactors.view)
         return Tridiagonal(
-            diagonal: (0..<n).map { band[$0, $0] }, offDiagonal: (1..<n).map { band[$0, $0 - 1] }, chased: chased,
-            panels: panels)
+            diagonal: (0..<n).map { Element.double(band[$0, $0]) },
+            offDiagonal: (1..<n).map { Element.double(band[$0, $0 - 1]) }, chased: chased, panels: panels)
     }
 
     /// Bytes of working memory for order n and `count` vectors, besides A, the result and the tridiagonal solver's own.
@@ -141,12 +189,12 @@ extension SymmetricEigen {
         if takesOneStage(n) {
             return copy + OneStageReduction.scratchBytes(size: n) + chased(bandwidth: Self.oneStageBandwidth(n))
         }
-        let reduction = BandReduction.scratchBytes(size: n, bandwidth: bandwidth)
-        let chase = BulgeChase.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
+        let reduction = BandReduction<Double>.scratchBytes(size: n, bandwidth: bandwidth)
+        let chase = BulgeChase<Double>.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
         let panels = PanelReflectors(
             size: n, bandwidth: bandwidth, panelsPerBlock: panelsPerBlock, vectors: empty, triangularFactors: empty
         ).scratchBytes(columns: count)
-        return copy + BandMatrix.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase
+        return copy + BandMatrix<Double>.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase
             + max(chased(bandwidth: bandwidth), panels)
     }
 
@@ -154,9 +202,10 @@ extension SymmetricEigen {
     private static func oneStageBandwidth(_ n: Int) -> Int { (n + 6) / 8 * 8 }
 
     /// Rows start at cache lines, and not a large power of two apart, where they would compete for the same sets.
-    private static func paddedRowStride(_ n: Int) -> Int {
-        let aligned = (n + 7) / 8 * 8
-        return aligned % 256 == 0 ? aligned + 8 : aligned
+    static func paddedRowStride<Element>(_ n: Int, _: Element.Type = Double.self) -> Int {
+        let line = 64 / MemoryLayout<Element>.stride
+        let aligned = (n + line - 1) / line * line
+        return aligned % (32 * line) == 0 ? aligned + line : aligned
     }
 
     /// The lower triangle of a · 2^(−exponent); above the diagonal nothing is written.

@@ -24,6 +24,18 @@ import Testing
         #expect(factors[0] == factors[1] && factors[0] == factors[2])
     }
 
+    @Test func decompositionsInFloatAreTheSame() throws {
+        let a: Matrix = CounterRandom(seed: 6).normalMatrix(rows: 310, columns: 270)
+        var svd = TruncatedSVD()
+        svd.smallestMixedSide = 1
+        let factors = try onThreads {
+            let result = try svd.decompose(MatrixOperand(a), rank: 60)
+            #expect(result.evidence.solver == .mixed)
+            return [result.u.elements, result.v.elements, result.singularValues.map(Float.init)]
+        }
+        #expect(factors[0] == factors[1] && factors[0] == factors[2])
+    }
+
     @Test func mergesAreTheSame() throws {
         let random = CounterRandom(seed: 5)
         let diagonal = (0..<700).map { random.normal($0) }

@@ -120,7 +120,9 @@ struct SpectrumCase: CustomTestStringConvertible, Sendable {
         #expect(result.rank == 10)
         let dropped = (1...10).reduce(0.0) { $0 + Double($1 * $1) }.squareRoot()
         #expect((result.evidence.truncationError - dropped).magnitude < 1e-12 * dropped)
-        #expect(result.evidence.stages.map(\.name) == ["gram", "eigen", "vectors", "product"])
+        #expect(result.evidence.stages.map(\.name) == [
+            "gram", "scaling", "reduction", "tridiagonal", "vectors", "product",
+        ])
     }
 
     @Test func errorsOfTheChoicePassThrough() {
