@@ -52,7 +52,7 @@ func parallelFor(_ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -
         return
     }
     let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: workers) { worker in
+    @Sendable func work(_ worker: Int) {
         Threads.asWorker {
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -60,5 +60,8 @@ func parallelFor(_ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -
                 body(index, worker)
             }
         }
+    }
+    if !WorkerPool.shared.run(workers: workers, work) {
+        DispatchQueue.concurrentPerform(iterations: workers, execute: work)
     }
 }
