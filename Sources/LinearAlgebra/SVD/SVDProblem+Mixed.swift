@@ -21,9 +21,9 @@ import MatrixCore
 extension SVDProblem {
     /// Largest departure of UᵀU and VᵀV from the identity, element by element.
     private static var orthonormality: Float { 8e-6 }
-    /// σ_k² must be at least this share of σ₁²: below it the columns of A·V would not be orthogonal enough. Rounding
-    /// of the Gram matrix makes cosines of about 1e-7·σ₁²/(σ_i σ_j).
-    private static var smallestShare: Double { 1.0 / 64 }
+    /// σ_k² must be at least this share of σ₁²: below it the columns of A·V are hardly ever orthogonal enough. Rounding
+    /// of the Gram matrix makes cosines of some 1e-8·σ₁²/(σ_i σ_j).
+    private static var smallestShare: Double { 1.0 / 400 }
     /// What the squared error may exceed the optimum by, relative; half of what the automatic route promises.
     private static var allowedExcess: Double { 1e-6 }
     /// Random vectors that R is applied to.

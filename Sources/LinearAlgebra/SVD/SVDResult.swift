@@ -6,7 +6,7 @@ public struct SVDResult: Sendable {
     /// Left singular vectors (m × k), orthonormal columns, also where σ is zero.
     public let u: Matrix
     /// All min(m, n) singular values, descending; a randomized route knows only k + oversampling of them
-    /// (`evidence.spectrumIsComplete`). Behind the rank, the mixed route knows squares only within about 1e-6·σ₁².
+    /// (`evidence.spectrumIsComplete`). Behind the rank, the mixed route knows squares only within about 1e-5·σ₁².
     public let singularValues: [Double]
     /// Right singular vectors (n × k), orthonormal columns.
     public let v: Matrix

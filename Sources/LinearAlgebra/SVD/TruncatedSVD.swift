@@ -18,7 +18,7 @@ import MatrixCore
 ///   repeats the step on what the leading vectors leave over, so that no column is judged beside a much larger one.
 /// - Accuracy: Frobenius error within 1e-6 (relative) of the optimum wherever factors in Float can hold it, that is for
 ///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5; singular values within about 1e-7·σ₁ (direct:
-///   1e-13·σ₁).
+///   1e-13·σ₁), those without vectors as `SVDResult.singularValues` says.
 /// - Cost: m·n² multiply-adds for the Gram matrix (n the short side), 4/3·n³ + 2·n²·k for its eigenvectors, m·n·k for
 ///   the product.
 public struct TruncatedSVD: Sendable {
