@@ -25,6 +25,17 @@ struct DiagnoseCommandTests {
             #expect(abs(rank - (ranks[matrix["name"]?.string ?? ""] ?? 0)) < 1e-6 * rank)
             #expect(matrix["activations"] == .null)
         }
+        // Numbers of factors at a rank, from the ranks and shapes alone.
+        for role in try #require(found["roles"]?.array) {
+            let members = matrices.filter { $0["role"] == role["role"] }
+            let shares = members.map { matrix -> Double in
+                let sides = (matrix["shape"]?.array ?? []).compactMap(\.int)
+                return Double((matrix["spectrum"]?["rank_90"]?.int ?? 0) * (sides[0] + sides[1])) / Double(sides[0] * sides[1])
+            }
+            let mean = shares.reduce(0, +) / Double(shares.count)
+            #expect(abs(try #require(role["factors_90"]?.double) - mean) < 1e-9)
+            #expect((role["sentence"]?.string != nil) == (mean >= 1))
+        }
         let kinds = Set(ties.compactMap { $0["kind"]?.string })
         #expect(kinds == ["layers", "heads"])
         for tie in ties where tie["kind"]?.string == "layers" {

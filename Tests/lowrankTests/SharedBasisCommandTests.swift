@@ -94,6 +94,30 @@ struct SharedBasisCommandTests {
         #expect(refused.errors.contains("give --stats too"), "\(refused.errors)")
     }
 
+    /// Killed while a group waits for its later layers, a run makes it again and ends with the same bytes.
+    @Test func killsLeaveTheBytesAsTheyAre() throws {
+        let stats = folder.at("stats"), text = ["--text", Self.model + "/calibration.txt", "--samples", "16"]
+        try run(["calibrate", Self.model, "-o", stats, "-q"] + text)
+        func words(_ output: String) -> [String] {
+            [
+                "compress", Self.model, "-o", folder.at(output), "--keep", "0.5", "--share-layers", "3", "--stats", stats,
+                "-q", "--threads", "1",
+            ] + text
+        }
+        let start = ContinuousClock.now
+        try run(words("whole"))
+        let seconds = start.duration(to: .now) / Duration.seconds(1)
+        for step in 0..<3 {
+            let output = "killed\(step)"
+            let process = try ProgramRun.start(words(output))
+            Thread.sleep(forTimeInterval: (Double(step) + 1.5) / 5 * seconds)
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            if !FileManager.default.fileExists(atPath: folder.at(output)) { try run(words(output) + ["--resume"]) }
+            #expect(try folder.content(of: output) == folder.content(of: "whole"))
+        }
+    }
+
     @Test func whatCannotBeSharedIsRefused() throws {
         let cases: [([String], String)] = [
             (["--method", "tt", "--svd-group", "layers"], "belongs to --method svd"),

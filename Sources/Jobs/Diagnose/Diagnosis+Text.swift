@@ -3,7 +3,7 @@ import CommandLineKit
 extension Diagnosis {
     /// Tables for people.
     public var text: String {
-        matrixTable + "\n" + tieTable + "\n" + closing
+        [matrixTable, roleTable, tieTable, closing].joined(separator: "\n")
     }
 
     private var matrixTable: String {
@@ -36,6 +36,21 @@ extension Diagnosis {
             + "the largest entry\n" + table.text()
     }
 
+    private var roleTable: String {
+        var table = TextTable([
+            .left("role"), .right("matrices"), .right("effective/full"), .right("factors"), .right("pivots"),
+            .right("factors for WX"), .right("outliers"),
+        ])
+        for role in roles {
+            table.add([
+                role.role.rawValue, "\(role.matrices)", Quantity.fixed(role.spread, 2),
+                Quantity.percent(role.factors, digits: 0), Quantity.percent(role.pivots, digits: 0),
+                role.activationFactors.map { Quantity.percent($0, digits: 0) } ?? "–", "\(role.outliers)",
+            ])
+        }
+        return "By role: numbers that keep 90 % of the energy, of the dense ones\n" + table.text()
+    }
+
     /// The role; experts with their number, other linear layers by name.
     private static func role(of matrix: Matrix) -> String {
         if let expert = matrix.module.expert { return "\(matrix.module.role.rawValue) \(expert)" }
@@ -60,7 +75,8 @@ extension Diagnosis {
     }
 
     private var closing: String {
-        var text = verdicts.map { "\($0.kind.rawValue), \($0.role.rawValue): \($0.sentence)\n" }.joined()
+        var text = roles.compactMap { role in role.sentence.map { "\(role.role.rawValue): \($0)\n" } }.joined()
+        text += verdicts.map { "\($0.kind.rawValue), \($0.role.rawValue): \($0.sentence)\n" }.joined()
         let outliers = matrices.filter { $0.outliers.count > 0 }.sorted { $0.outliers.largest > $1.outliers.largest }
         for matrix in outliers.prefix(Self.outlierLines) {
             text += "\(matrix.module.name): \(matrix.outliers.count) outliers, the largest "

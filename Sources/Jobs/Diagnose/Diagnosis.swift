@@ -43,6 +43,27 @@ public struct Diagnosis: Sendable {
         let sentence: String
     }
 
+    /// What low-rank forms may be expected to do with the matrices of a role: means over them.
+    struct RoleSummary: Sendable {
+        let role: ModuleRole
+        let matrices: Int
+        /// Effective rank over the smaller side.
+        let spread: Double
+        /// Numbers of factors that keep 90 % of the energy, over those of the dense matrix, and without redundant ones.
+        let factors: Double
+        let pivots: Double
+        /// The same factors where the energy is that of what the layer makes of its inputs; nil without statistics.
+        let activationFactors: Double?
+        let outliers: Int
+
+        /// nil where low-rank forms save something at 90 % of the energy, or much less is known of the inputs.
+        var sentence: String? {
+            guard (activationFactors ?? factors) >= 1 else { return nil }
+            return "factors that keep 90 % of the energy would be no smaller than the matrix"
+                + (pivots < 1 ? ", pivots just so" : "") + ": expect single entries (saten) to do better"
+        }
+    }
+
     public let checkpoint: Checkpoint
     let matrices: [Matrix]
     let ties: [Tie]
@@ -50,6 +71,14 @@ public struct Diagnosis: Sendable {
 
     /// Below this share of the way from chance to equality, what is tied is unrelated.
     static let relatedSharing = 0.2
+
+    /// One for every role, in the order of the model.
+    var roles: [RoleSummary] {
+        ModuleRole.allCases.compactMap { role in
+            let members = matrices.filter { $0.module.role == role }
+            return members.isEmpty ? nil : RoleSummary(role, members)
+        }
+    }
 
     /// One for every kind and role, in the order of the model.
     var verdicts: [Verdict] {
@@ -84,6 +113,26 @@ public struct Diagnosis: Sendable {
     }
 }
 
+extension Diagnosis.RoleSummary {
+    init(_ role: ModuleRole, _ members: [Diagnosis.Matrix]) {
+        func mean(_ value: (Diagnosis.Matrix) -> Double) -> Double {
+            members.reduce(0) { $0 + value($1) } / Double(max(members.count, 1))
+        }
+        func share(_ rank: Int, _ module: LinearModule, pivots: Bool = false) -> Double {
+            Double(rank * (module.outFeatures + module.inFeatures - (pivots ? rank : 0)))
+                / Double(max(module.parameters, 1))
+        }
+        self.role = role
+        matrices = members.count
+        spread = mean { $0.spectrum.effectiveRank / Double(max(min($0.module.outFeatures, $0.module.inFeatures), 1)) }
+        factors = mean { share($0.spectrum.rankKeeping90, $0.module) }
+        pivots = mean { share($0.spectrum.rankKeeping90, $0.module, pivots: true) }
+        let seen = members.compactMap { matrix in matrix.activations.map { share($0.rankKeeping90, matrix.module) } }
+        activationFactors = seen.isEmpty ? nil : seen.reduce(0, +) / Double(seen.count)
+        outliers = members.reduce(0) { $0 + $1.outliers.count }
+    }
+}
+
 // MARK: JSON
 
 extension Diagnosis {
@@ -91,7 +140,8 @@ extension Diagnosis {
         [
             "architecture": JSON(checkpoint.architecture?.name ?? checkpoint.modelType ?? "unknown"),
             "parameters": JSON(checkpoint.parameterCount), "keep": JSON(keep),
-            "matrices": .array(matrices.map(Self.json)), "ties": .array(ties.map(Self.json)),
+            "matrices": .array(matrices.map(Self.json)), "roles": .array(roles.map(Self.json)),
+            "ties": .array(ties.map(Self.json)),
             "verdicts": .array(verdicts.map(Self.json)),
         ]
     }
@@ -130,6 +180,15 @@ extension Diagnosis {
             "inputs": overlap(tie.inputs), "outputs": overlap(tie.outputs),
             "shared_error": tie.sharedError.map { JSON($0) } ?? .null,
             "own_error": tie.ownError.map { JSON($0) } ?? .null,
+        ]
+    }
+
+    private static func json(_ role: RoleSummary) -> JSON {
+        [
+            "role": JSON(role.role.rawValue), "matrices": JSON(role.matrices), "spread": JSON(role.spread),
+            "factors_90": JSON(role.factors), "pivots_90": JSON(role.pivots),
+            "activation_factors_90": role.activationFactors.map { JSON($0) } ?? .null,
+            "outliers": JSON(role.outliers), "sentence": role.sentence.map { JSON($0) } ?? .null,
         ]
     }
 
