@@ -52,7 +52,8 @@ public struct SVDCompressor: Compressor {
     public var groupedProjections: GroupedProjections { sharing.projections }
 
     private var sharedBasis: SharedBasisCompression {
-        SharedBasisCompression(route: route, storage: storage, rankMultiple: rankMultiple)
+        SharedBasisCompression(
+            route: route, storage: storage, rankMultiple: rankMultiple, sweeps: sharing.sweeps)
     }
 
     // MARK: Sizes

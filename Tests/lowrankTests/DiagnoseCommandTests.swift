@@ -30,7 +30,8 @@ struct DiagnoseCommandTests {
             let members = matrices.filter { $0["role"] == role["role"] }
             let shares = members.map { matrix -> Double in
                 let sides = (matrix["shape"]?.array ?? []).compactMap(\.int)
-                return Double((matrix["spectrum"]?["rank_90"]?.int ?? 0) * (sides[0] + sides[1])) / Double(sides[0] * sides[1])
+                let rank = matrix["spectrum"]?["rank_90"]?.int ?? 0
+                return Double(rank * (sides[0] + sides[1])) / Double(sides[0] * sides[1])
             }
             let mean = shares.reduce(0, +) / Double(shares.count)
             #expect(abs(try #require(role["factors_90"]?.double) - mean) < 1e-9)

@@ -100,8 +100,8 @@ struct SharedBasisCommandTests {
         try run(["calibrate", Self.model, "-o", stats, "-q"] + text)
         func words(_ output: String) -> [String] {
             [
-                "compress", Self.model, "-o", folder.at(output), "--keep", "0.5", "--share-layers", "3", "--stats", stats,
-                "-q", "--threads", "1",
+                "compress", Self.model, "-o", folder.at(output), "--keep", "0.5", "--share-layers", "3", "--stats",
+                stats, "-q", "--threads", "1",
             ] + text
         }
         let start = ContinuousClock.now

@@ -13,6 +13,8 @@ struct SharedBasisCompression {
     let route: TruncatedSVD.Route
     let storage: MethodSettings.Storage
     let rankMultiple: Int
+    /// Steps of the basis after that of the SVD.
+    var sweeps = 1
 
     // MARK: Sizes
 
@@ -81,7 +83,7 @@ struct SharedBasisCompression {
         if let rank = rule.rank(for: budget), !rule.saves(rank) {
             return group.map { _ in .dense(Self.reason(rule, rank)) }
         }
-        let problem = try SharedBasisProblem(group)
+        let problem = try SharedBasisProblem(group, sweeps: sweeps)
         if case .error(let bound) = budget { return try search(problem, rule, bound) }
         var chosen = 1
         let svd = try problem.decompose { matrix in

@@ -7,7 +7,7 @@ struct SharedBasisOptions: Sendable {
         case matrix, layers, experts
     }
 
-    static let names = ["svd-group", "share-layers", "share-projections"]
+    static let names = ["svd-group", "share-layers", "share-projections", "share-sweeps"]
     /// Layers of a group where `--share-layers` does not say.
     private static let defaultLayers = 2
 
@@ -15,6 +15,8 @@ struct SharedBasisOptions: Sendable {
     /// Consecutive layers of a group.
     var layers = Self.defaultLayers
     var projections = GroupedProjections.inputs
+    /// Steps of the basis after that of the SVD.
+    var sweeps = 1
 
     init() {}
 
@@ -31,6 +33,11 @@ struct SharedBasisOptions: Sendable {
             throw .badOption(name: "share-projections", reason: "nothing is shared: give --share-layers too")
         }
         self.projections = projections ?? self.projections
+        let sweeps = try settings.integer("share-sweeps", from: 0)
+        if group == .matrix, sweeps != nil {
+            throw .badOption(name: "share-sweeps", reason: "nothing is shared: give --share-layers too")
+        }
+        self.sweeps = sweeps ?? self.sweeps
     }
 
     var grouping: Grouping {

@@ -12,18 +12,20 @@ import Safetensors
 ///
 /// The projection form of B needs no inverse of L; it spans what S⁻¹U_rΣ_r of the paper does. A metric of the outputs
 /// weighs the rows of a member, and c_l = √(tr G_l / mean tr G) makes a member count by what it sees, which for experts
-/// is how often they are chosen; the paper has 1. With one member all of it is its weighted SVD.
+/// is how often they are chosen; the paper has 1. With one member all of it is its weighted SVD. Where
+/// members read other inputs, the basis is then improved for what each reads (`SharedBasisSweep`).
 ///
 /// - Cost: that of `TruncatedSVD` of a g·m × n matrix, and a product of g·m·n² operations.
 /// - Source: Basis Sharing (arXiv 2410.03765, §3), whose S is Lᵀ of METHODS §2.3.
 struct SharedBasisProblem {
     let tasks: [CompressionTask]
     private let problem: WhitenedProblem
-    /// The stack in the metric of the outputs.
-    private let stack: Objective
+    /// Steps of the basis after that of the SVD, and how many; nil where that is the best already.
+    private let sweep: (step: SharedBasisSweep, count: Int)?
 
+    /// - Parameter sweeps: steps of the basis after that of the SVD.
     /// - Throws: `LinearAlgebraError` where the sum of the moments cannot be factored.
-    init(_ tasks: [CompressionTask]) throws(LinearAlgebraError) {
+    init(_ tasks: [CompressionTask], sweeps: Int = 0) throws(LinearAlgebraError) {
         self.tasks = tasks
         let inputs = tasks.map(\.objective.inputs), features = tasks[0].member.inFeatures
         let hasMoments = inputs.contains { $0.isGram }
@@ -33,8 +35,11 @@ struct SharedBasisProblem {
         let mean = means.reduce(0, +) / Double(max(counts.count { $0 }, 1))
         let metric = try Metric.sum(inputs, weights: counts.map { $0 ? 1 : 0 }, size: features)
         let stacked = Self.stacked(tasks, scales: means.map { mean > 0 ? ($0 / mean).squareRoot() : 1 })
-        stack = Objective(target: MatrixOperand(stacked), inputs: metric)
-        problem = WhitenedProblem(stack)
+        problem = WhitenedProblem(Objective(target: MatrixOperand(stacked), inputs: metric))
+        // Members that read the same are measured as the SVD measures them.
+        let isExact = inputs.allSatisfy { $0.isSame(as: inputs[0]) }
+        let counted = zip(tasks, counts).filter(\.1).map(\.0)
+        sweep = isExact || sweeps == 0 ? nil : (SharedBasisSweep(tasks: counted, metric: metric), sweeps)
     }
 
     private static func stacked(_ tasks: [CompressionTask], scales: [Double]) -> Matrix {
@@ -79,7 +84,8 @@ struct SharedBasisProblem {
 
     /// The operators of all members in a basis of a rank that is at most that of the decomposition.
     func form(of svd: SVDResult, rank: Int, storage: MethodSettings.Storage) throws -> SharedBasisForm {
-        let rows = basis(of: svd, rank: rank)
+        var rows = basis(of: svd, rank: rank)
+        for _ in 0..<(sweep?.count ?? 0) { rows = try sweep?.step.improved(rows) ?? rows }
         return try SharedBasisForm(
             tasks, rows: rows, storage: storage, evidence: evidence(of: svd, rank: rank))
     }

@@ -60,6 +60,7 @@ enum MethodOptions {
         Option(
             "svd-group", .text("GROUP"),
             help: "What shares a basis: matrix (nothing), layers (2, or --share-layers), or the experts of a block"),
+        Option("share-sweeps", .text("N"), help: "Steps that fit a shared basis to what each member reads; 1 by default"),
         Option(
             "share-projections", .text("WHICH"),
             help: "inputs (default): those that read the hidden state (q, k, v, gate, up) share; all: o and down too"),

@@ -197,6 +197,37 @@ import Testing
         #expect(zip(tasks, smaller).contains { $0.objective.relativeError(of: $1) > bound })
     }
 
+    /// Steps of the basis lower the error that all members have together, down to where its slope is nothing.
+    @Test func sweepsLowerTheErrorToItsLeast() throws {
+        let inputs: [Metric] = try (0..<3).map { .gram(try Self.gram(20, samples: 50, seed: 50 + $0)) }
+        let tasks = Self.tasks(3, inputs: inputs)
+        func found(_ sweeps: String) throws -> [SharedBasisOperator] {
+            try Self.compressor(["share-layers": "3", "share-sweeps": sweeps]).compress(tasks, budget: .rank(5)).map {
+                guard case .compressed(let compressed as SharedBasisOperator, _) = $0 else {
+                    throw Unexpected(outcome: "\($0)")
+                }
+                return compressed
+            }
+        }
+        let errors = try ["0", "1", "2", "40"].map { Self.squaredError(tasks, try found($0)) }
+        #expect(zip(errors, errors.dropFirst()).allSatisfy { $1 < $0 }, "\(errors)")
+        // At the end moving the basis in any direction, with coefficients as they are, gains next to nothing.
+        let best = try found("40"), basis = best[0].basis.rows
+        for seed in 0..<4 as Range<UInt64> {
+            let step = Self.random(5, 20, seed: 400 + seed)
+            for size in [-1e-3, 1e-3] as [Float] {
+                let moved = Matrix(rows: 5, columns: 20) { Float(basis[$0, $1]) + size * step[$0, $1] }
+                let other = SharedBasis(rows: MatrixOperand(moved), group: "m0", storedAs: .float32)
+                let operators = best.compactMap { member in
+                    member.coefficients.operand().map {
+                        SharedBasisOperator(basis: other, coefficients: $0, storedAs: .float32)
+                    }
+                }
+                #expect(Self.squaredError(tasks, operators) > errors[3] * (1 - 1e-5))
+            }
+        }
+    }
+
     /// An expert that no token chose has no moments; it must not spoil the basis of those that have.
     @Test func aMemberWithoutMomentsDoesNotBendTheBasis() throws {
         let gram = Metric.gram(try Self.gram(20, samples: 50, seed: 21))
@@ -220,7 +251,7 @@ import Testing
         let cases: [([String: String], String)] = [
             (["share-layers": "0"], "share-layers"), (["svd-group": "heads"], "svd-group"),
             (["svd-group": "experts", "share-layers": "2"], "share-layers"),
-            (["share-projections": "all"], "share-projections"),
+            (["share-projections": "all"], "share-projections"), (["share-sweeps": "2"], "share-sweeps"),
         ]
         for (values, name) in cases {
             do {
