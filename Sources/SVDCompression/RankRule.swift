@@ -1,4 +1,6 @@
 import CompressionCore
+import LinearAlgebra
+import MatrixCore
 
 /// Which rank a budget gives a matrix (m × n).
 ///
@@ -84,4 +86,21 @@ struct RankRule {
     private func capped(_ rank: Int) -> Int { min(rank, stored?.rank ?? rank) }
     private func lowered(_ rank: Int) -> Int { max(rank / multiple * multiple, min(rank, multiple)) }
     private func raised(_ rank: Int) -> Int { (rank + multiple - 1) / multiple * multiple }
+}
+
+extension TruncatedSVD {
+    /// Decomposes with the rank that a rule gives for a budget; `chosen` is that rank, also where it is above min(m, n).
+    /// A rank that saves nothing is not computed.
+    func decompose(
+        _ matrix: MatrixOperand, rule: RankRule, budget: Budget, _ chosen: inout Int
+    ) throws -> SVDResult {
+        if let rank = rule.rank(for: budget) {
+            chosen = rank
+            return try decompose(matrix, rank: rank)
+        }
+        return try decompose(matrix) { spectrum in
+            chosen = rule.rank(for: budget, spectrum: spectrum)
+            return rule.saves(chosen) ? chosen : 0
+        }
+    }
 }

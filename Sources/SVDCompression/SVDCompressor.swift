@@ -157,15 +157,43 @@ public struct SVDCompressor: Compressor {
 
     public func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome] {
         if group.count > 1 { return try sharedBasis.compress(group, budget: budget) }
-        return try group.map { try compress($0, budget: budget) }
+        return try group.map { task in
+            let shared = SharedTruncation(task.objective, route: route, [request(task, budget)])
+            return try compress(task, budget: budget, shared)
+        }
     }
 
-    private func compress(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
-        guard case .error(let bound) = budget else { return try truncate(task, budget: budget) }
+    /// One decomposition at the largest rank, whatever the storages and the budgets; by the randomised route, which
+    /// depends on the rank, one for each.
+    public static func compress(
+        _ group: [CompressionTask], variants: [CompressionVariant],
+        receive: (_ variant: Int, [CompressionOutcome]) throws -> Void
+    ) throws {
+        let compressors = variants.compactMap { $0.compressor as? SVDCompressor }
+        guard let task = group.first, group.count == 1, compressors.count == variants.count,
+            compressors.allSatisfy({ $0.route == compressors[0].route })
+        else { return try compressOneByOne(group, variants, receive: receive) }
+        let requests = zip(compressors, variants).map { $0.request(task, $1.budget) }
+        let shared = SharedTruncation(
+            task.objective, route: compressors[0].route,
+            requests.filter { request in request.rule.rank(for: request.budget).map(request.rule.saves) ?? true })
+        for (index, variant) in variants.enumerated() {
+            try receive(index, [try compressors[index].compress(task, budget: variant.budget, shared)])
+        }
+    }
+
+    private func request(_ task: CompressionTask, _ budget: Budget) -> SharedTruncation.Request {
+        SharedTruncation.Request(rule: rule(for: task.member), budget: budget)
+    }
+
+    private func compress(
+        _ task: CompressionTask, budget: Budget, _ shared: SharedTruncation
+    ) throws -> CompressionOutcome {
+        guard case .error(let bound) = budget else { return try truncate(task, budget: budget, shared) }
         // A bound holds for the numbers as written: what rounding adds, the truncation must leave over.
         var allowed = bound
         for _ in 0..<Self.boundAttempts {
-            let outcome = try truncate(task, budget: .error(allowed))
+            let outcome = try truncate(task, budget: .error(allowed), shared)
             guard case .compressed(let compressed, let evidence) = outcome else { return outcome }
             let error = task.objective.relativeError(of: compressed)
             if error <= bound { return outcome }
@@ -182,22 +210,17 @@ public struct SVDCompressor: Compressor {
     /// Rounding of other factors may be a little more than that of the ones measured.
     private static let roundingMargin = 1.05
 
-    private func truncate(_ task: CompressionTask, budget: Budget) throws -> CompressionOutcome {
+    private func truncate(
+        _ task: CompressionTask, budget: Budget, _ shared: SharedTruncation
+    ) throws -> CompressionOutcome {
         let rule = rule(for: task.member)
         if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(rule, rank)) }
-        let problem = WhitenedProblem(task.objective)
-        var chosen = 1
-        let svd = try problem.decompose { matrix in
-            try TruncatedSVD(route: route).decompose(matrix, rule: rule, budget: budget, &chosen)
-        }
-        guard rule.saves(chosen) else { return .dense(Self.reason(rule, chosen)) }
-        let forms = TruncatedForms(task: task, problem: problem, svd: svd)
+        let (svd, rank) = try shared.truncation(for: SharedTruncation.Request(rule: rule, budget: budget))
+        guard rule.saves(rank) else { return .dense(Self.reason(rule, rank)) }
+        let forms = TruncatedForms(task: task, problem: shared.problem, svd: svd)
         switch storage {
-        case .factors:
-            let (form, evidence) = forms.factors(rank: chosen)
-            return .compressed(form, evidence)
-        case .pivot:
-            return try pivotOrFactors(forms, budget: budget, rank: chosen)
+        case .factors: return forms.outcome(forms.factors(rank: rank))
+        case .pivot: return try pivotOrFactors(forms, budget: budget, rank: rank)
         }
     }
 
@@ -209,34 +232,17 @@ public struct SVDCompressor: Compressor {
     /// Both are compared as written. An accuracy is asked of the numbers, so there the comparison is with factors of as
     /// many numbers, and the factors that are taken have the rank that the accuracy needs.
     private func pivotOrFactors(_ forms: TruncatedForms, budget: Budget, rank: Int) throws -> CompressionOutcome {
-        let (pivot, pivotEvidence) = try forms.pivot(rank: rank)
+        let pivot = try forms.pivot(rank: rank)
         guard let ranks = factorRanks(for: budget, pivotRank: rank, forms.task.member) else {
-            return .compressed(pivot, pivotEvidence)
+            return forms.outcome(pivot)
         }
-        let pivotError = forms.error(of: pivot)
-        var (factors, evidence) = forms.factors(rank: ranks.compared)
+        let factors = forms.factors(rank: ranks.compared)
         // In Float both round alike: at equal rank the smaller form is the better one.
         let margin = forms.task.member.factorType.bytes < ElementType.float32.bytes ? 1 : 1 + Self.floatMargin
-        if pivotError <= forms.error(of: factors) * margin { return .compressed(pivot, pivotEvidence) }
-        if ranks.stored != ranks.compared { (factors, evidence) = forms.factors(rank: ranks.stored) }
-        evidence.details["pivot_storage_error"] = JSON(pivotError)
-        return .compressed(factors, evidence)
-    }
-}
-
-extension TruncatedSVD {
-    /// Decomposes with the rank that a rule gives for a budget; `chosen` is that rank, also where it is above min(m, n).
-    /// A rank that saves nothing is not computed.
-    func decompose(
-        _ matrix: MatrixOperand, rule: RankRule, budget: Budget, _ chosen: inout Int
-    ) throws -> SVDResult {
-        if let rank = rule.rank(for: budget) {
-            chosen = rank
-            return try decompose(matrix, rank: rank)
-        }
-        return try decompose(matrix) { spectrum in
-            chosen = rule.rank(for: budget, spectrum: spectrum)
-            return rule.saves(chosen) ? chosen : 0
-        }
+        if pivot.error <= factors.error * margin { return forms.outcome(pivot) }
+        let stored = ranks.stored == ranks.compared ? factors : forms.factors(rank: ranks.stored)
+        guard case .compressed(let form, var evidence) = forms.outcome(stored) else { return forms.outcome(stored) }
+        evidence.details["pivot_storage_error"] = JSON(pivot.error)
+        return .compressed(form, evidence)
     }
 }

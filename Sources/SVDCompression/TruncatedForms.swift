@@ -10,37 +10,52 @@ struct TruncatedForms {
     let problem: WhitenedProblem
     let svd: SVDResult
 
+    /// A form as it would be written, with its matrix.
+    struct Candidate {
+        let form: any LinearOperator
+        /// W'.
+        let found: Matrix
+        /// Relative error in the metric of the objective.
+        let error: Double
+        let rank: Int
+        fileprivate let computed: (a: Matrix, b: Matrix)
+        fileprivate var details = JSONObject()
+    }
+
     /// Two factors of a rank that is at most that of the decomposition.
-    func factors(rank: Int) -> (form: FactorOperator, evidence: CompressionEvidence) {
+    func factors(rank: Int) -> Candidate {
         let (a, b) = problem.factors(of: svd, rank: rank)
         let form = FactorOperator(a: MatrixOperand(a), b: MatrixOperand(b), storedAs: task.member.factorType)
-        return (form, evidence(of: form, rank: rank, computed: (a, b)))
+        return candidate(form, rank: rank, computed: (a, b))
     }
 
     /// Pivot rows and coefficients of a rank that is at most that of the decomposition.
-    func pivot(rank: Int) throws(LinearAlgebraError) -> (form: PivotOperator, evidence: CompressionEvidence) {
+    func pivot(rank: Int) throws(LinearAlgebraError) -> Candidate {
         let (a, b) = problem.basis(of: svd, rank: rank)
         let found = try PivotForm(a: a, b: b, objective: task.objective, storedAs: task.member.factorType)
-        var evidence = evidence(of: found.form, rank: rank, computed: (a, b))
-        evidence.details["largest_coefficient"] = JSON(found.largestCoefficient)
-        evidence.details["coefficient_norm"] = JSON(found.coefficientNorm)
-        return (found.form, evidence)
+        var candidate = candidate(found.form, rank: rank, computed: (a, b))
+        candidate.details["largest_coefficient"] = JSON(found.largestCoefficient)
+        candidate.details["coefficient_norm"] = JSON(found.coefficientNorm)
+        return candidate
     }
 
-    /// Relative error of a form as written, in the metric of the objective.
-    func error(of form: any LinearOperator) -> Double { task.objective.relativeError(of: form) }
+    private func candidate(_ form: any LinearOperator, rank: Int, computed: (a: Matrix, b: Matrix)) -> Candidate {
+        let found = form.reconstruct()
+        return Candidate(
+            form: form, found: found, error: task.objective.relativeError(of: found), rank: rank, computed: computed)
+    }
 
-    private func evidence(
-        of form: any LinearOperator, rank: Int, computed: (a: Matrix, b: Matrix)
-    ) -> CompressionEvidence {
+    func outcome(_ candidate: Candidate) -> CompressionOutcome {
         var evidence = CompressionEvidence(solver: svd.evidence.solver.rawValue)
-        evidence.energyKept = energyKept(rank: rank)
+        evidence.energyKept = energyKept(rank: candidate.rank)
         evidence.shift = problem.shift
-        evidence.roundingError = roundingError(of: form, computed)
+        evidence.roundingError = roundingError(of: candidate)
+        if task.objective.isPlain { evidence.plainError = candidate.error }
         if svd.evidence.solver == .randomized {
             evidence.details["excess_error"] = JSON(svd.evidence.excessEstimate)
         }
-        return evidence
+        for (key, value) in candidate.details.entries { evidence.details[key] = value }
+        return .compressed(candidate.form, evidence)
     }
 
     private func energyKept(rank: Int) -> Double {
@@ -51,12 +66,13 @@ struct TruncatedForms {
     }
 
     /// ‖W'_stored − AB‖_F / ‖T‖_F.
-    private func roundingError(of form: any LinearOperator, _ computed: (a: Matrix, b: Matrix)) -> Double {
+    private func roundingError(of candidate: Candidate) -> Double {
         let norm = sumOfSquares(task.objective.target)
         guard norm > 0 else { return 0 }
-        var optimum = Matrix(uninitializedRows: computed.a.rows, columns: computed.b.columns)
-        multiply(MatrixOperand(computed.a), MatrixOperand(computed.b), into: optimum.mutableView())
-        let difference = sumOfSquaredDifferences(MatrixOperand(optimum), MatrixOperand(form.reconstruct()))
+        let (a, b) = candidate.computed
+        var optimum = Matrix(uninitializedRows: a.rows, columns: b.columns)
+        multiply(MatrixOperand(a), MatrixOperand(b), into: optimum.mutableView())
+        let difference = sumOfSquaredDifferences(MatrixOperand(optimum), MatrixOperand(candidate.found))
         return (difference / norm).squareRoot()
     }
 

@@ -28,8 +28,19 @@ struct WhitenedProblem {
         }
     }
 
-    /// The decomposition of L_oᵀ T L_i.
+    /// The decomposition of L_oᵀ T L_i, to be cut at several ranks.
     /// - Parameter decomposed: decomposes a matrix: this one, or one of the order of its rank.
+    func nested(_ decomposed: (MatrixOperand) throws -> NestedSVD) throws -> NestedTruncation {
+        switch matrix {
+        case .dense(let matrix):
+            return NestedTruncation(svd: try decomposed(matrix), product: nil)
+        case .product(let factors):
+            let product = try ProductDecomposition(factors)
+            return NestedTruncation(svd: try decomposed(MatrixOperand(product.core)), product: product)
+        }
+    }
+
+    /// The truncation of L_oᵀ T L_i by a route that depends on the rank.
     func decompose(_ decomposed: (MatrixOperand) throws -> SVDResult) throws -> SVDResult {
         switch matrix {
         case .dense(let matrix):
@@ -97,6 +108,17 @@ struct WhitenedProblem {
             let scale = Float(factor(row))
             for column in 0..<view.columns { view[row, column] *= scale }
         }
+    }
+}
+
+/// The truncations of a whitened matrix.
+struct NestedTruncation {
+    let svd: NestedSVD
+    fileprivate(set) var product: ProductDecomposition?
+
+    func truncated(to rank: Int) throws -> SVDResult {
+        let found = try svd.truncated(to: rank)
+        return product?.expand(found) ?? found
     }
 }
 

@@ -15,6 +15,7 @@ enum Program {
             StatsMergeCommand.self,
             PlanCommand.self,
             CompressCommand.self,
+            SweepCommand.self,
             VerifyCommand.self,
             ReconstructCommand.self,
             EvalCommand.self,

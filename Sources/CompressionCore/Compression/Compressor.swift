@@ -44,6 +44,18 @@ public protocol Compressor: Sendable {
     /// - Parameter group: one objective per module; all modules of the group are treated together.
     /// - Returns: one outcome per module, in order.
     func compress(_ group: [CompressionTask], budget: Budget) throws -> [CompressionOutcome]
+
+    /// Compresses a group in several ways, and computes once what they have in common: a method that decomposes does so
+    /// at the largest rank and cuts.
+    ///
+    /// - Parameters:
+    ///   - variants: compressors of this method, which may differ in all of their settings, each with its budget.
+    ///   - receive: takes the outcomes of every variant, in order: to the bit those of `compress(_:budget:)`. They are not
+    ///     kept, so memory is that of one variant at a time.
+    static func compress(
+        _ group: [CompressionTask], variants: [CompressionVariant],
+        receive: (_ variant: Int, [CompressionOutcome]) throws -> Void
+    ) throws
 }
 
 extension Compressor {
@@ -197,6 +209,8 @@ public struct CompressionEvidence: Sendable {
     public var roundingError: Double?
     /// What was added to the diagonal of a singular Gram matrix.
     public var shift: Double?
+    /// ‖T − W'_stored‖_F / ‖T‖_F, where the compressor has measured it.
+    public var plainError: Double?
     /// Further figures, by name.
     public var details = JSONObject()
 

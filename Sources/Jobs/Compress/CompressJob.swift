@@ -31,7 +31,7 @@ public struct CompressJob: Sendable {
             request.output, inputs: [request.checkpoint] + files.map(\.path), force: request.force, resume: request.resume)
         try output.validate()
         let prepared = try plan(progress: progress, interruption: interruption)
-        let sequential = try sequentialCompression(prepared, progress)
+        let sequential = try SequentialCompression.asked(of: prepared, by: request.objective, progress)
         let fingerprint = RunFingerprint(
             inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
@@ -65,21 +65,8 @@ public struct CompressJob: Sendable {
         }
     }
 
-    /// nil where the matrices are compressed apart: not asked for, or not possible and not insisted on.
-    private func sequentialCompression(
-        _ prepared: PlannedCompression, _ progress: any ProgressReporter
-    ) throws -> SequentialCompression? {
-        guard let text = request.objective.text else { return nil }
-        do {
-            return try SequentialCompression(prepared, text)
-        } catch JobError.usage(let reason) where !request.objective.insistsOnSequence && prepared.objectives.areKnown {
-            progress.log(.notice, "\(reason); its matrices are compressed apart, by the statistics")
-            return nil
-        }
-    }
-
     /// What the result depends on: the checkpoint, and the files that say how to treat it.
-    private func inputs() throws -> [String: String] {
+    func inputs() throws -> [String: String] {
         var inputs = try InputFingerprint(of: request.checkpoint).entries()
         for (role, file) in files {
             inputs.merge(try InputFingerprint(of: file).entries(role: role)) { first, _ in first }
@@ -87,7 +74,7 @@ public struct CompressJob: Sendable {
         return inputs
     }
 
-    private var files: [(role: String, path: String)] {
+    var files: [(role: String, path: String)] {
         let single = [
             ("plan ", request.planPath), ("stats ", request.objective.statistics),
             ("fisher ", request.objective.fisher),

@@ -20,16 +20,22 @@ final class FinishedGroups {
 
     private let journal: Journal
     private let limit: UnitSize
+    private let scope: String
     private var known: [String: (unit: String, results: [ModuleResult])] = [:]
     private var pending: [Pending] = []
     private var files: [String: SafetensorsFile] = [:]
     private var sinceFlush = Stopwatch()
 
     /// Finds what earlier runs have finished.
-    init(_ journal: Journal, _ limit: UnitSize) throws {
+    ///
+    /// - Parameters:
+    ///   - scope: tells several compressions in one journal apart; each sees its own units only.
+    ///   - records: those of the journal, where they are read already.
+    init(_ journal: Journal, _ limit: UnitSize, scope: String = "", records: [JSON]? = nil) throws {
         self.journal = journal
         self.limit = limit
-        for record in try journal.records() {
+        self.scope = scope
+        for record in try records ?? journal.records() where record["scope"]?.string ?? "" == scope {
             let groups = record["groups"]?.array ?? []
             guard let unit = groups.first?["name"]?.string else { throw Self.unreadable("a unit") }
             for group in groups {
@@ -90,7 +96,9 @@ final class FinishedGroups {
         let groups = pending.map { group -> JSON in
             ["name": JSON(group.name), "modules": .array(group.results.map(\.record))]
         }
-        try journal.finish(unit, record: ["groups": .array(groups)])
+        var record: JSON = ["groups": .array(groups)]
+        if !scope.isEmpty { record["scope"] = JSON(scope) }
+        try journal.finish(scope + unit, record: record)
         for group in pending { known[group.name] = (unit, group.results) }
         pending = []
     }
@@ -105,7 +113,7 @@ final class FinishedGroups {
         try writer.finish()
     }
 
-    private func dataPath(_ unit: String) -> String { journal.dataPath(of: unit, ".safetensors") }
+    private func dataPath(_ unit: String) -> String { journal.dataPath(of: scope + unit, ".safetensors") }
 
     private static func unreadable(_ group: String) -> JobError {
         .badInput("the record of \(group) in the journal cannot be read; --force without --resume discards it")

@@ -14,6 +14,8 @@ struct GroupCompression {
     let finished: FinishedGroups
     /// Takes the place of what methods find, where a control is asked for.
     var control: Control?
+    /// Whether the tensors are kept, and not only what is said of them.
+    var keepsTensors = true
 
     /// What an earlier run found, or what this one does; a result for each module of the group, in order.
     func result(of group: PlannedGroup, _ progress: any ProgressReporter) throws -> [ModuleResult] {
@@ -34,45 +36,83 @@ struct GroupCompression {
             try finished.add(group, results, tensors: [])
             return results
         }
-        let weights = try group.modules.map { try weight(of: $0.module) }
         let watch = Stopwatch()
-        let outcomes = try outcomes(of: group, weights)
-        let seconds = watch.seconds / Double(outcomes.count)
-        var shared: Set<String> = []
-        let results = try group.modules.indices.map { index in
-            try result(
-                of: group.modules[index].module, outcomes[index], weights[index].matrix,
-                ModuleReport(group.modules[index].module, method: group.method, seconds: seconds), &shared)
+        let read = try tasks(of: group)
+        let found = try naming(group.modules[0].module) {
+            try group.compressor.compress(read.tasks, budget: group.budget)
         }
-        try finish(group, results, outcomes)
+        let results = try record(found, of: group, read, seconds: watch.seconds)
+        for planned in group.modules { checkpoint.dropPages(of: planned.module) }
         return results
     }
 
     // MARK: Parts
 
-    /// What becomes of each module of a group.
-    func outcomes(
+    /// The matrices of a group, and what is asked of them.
+    struct GroupTasks {
+        let weights: [MatrixOperand]
+        let tasks: [CompressionTask]
+    }
+
+    /// Reads the matrices of a group.
+    func tasks(of group: PlannedGroup) throws -> GroupTasks {
+        let weights = try group.modules.map { try weight(of: $0.module) }
+        return GroupTasks(weights: weights.map(\.matrix), tasks: try tasks(of: group, weights))
+    }
+
+    private func tasks(
         of group: PlannedGroup, _ weights: [(matrix: MatrixOperand, factors: Factors?)]
-    ) throws -> [CompressionOutcome] {
-        let tasks = try zip(group.modules, weights).map { planned, weight in
+    ) throws -> [CompressionTask] {
+        try zip(group.modules, weights).map { planned, weight in
             CompressionTask(
                 member: planned.member,
                 objective: try objectives.objective(
                     for: planned.module, weight: weight.matrix, factors: weight.factors))
         }
-        let outcomes = try naming(group.modules[0].module) {
-            let found = try group.compressor.compress(tasks, budget: group.budget)
-            return try control?.outcomes(inPlaceOf: found, of: tasks) ?? found
+    }
+
+    /// What becomes of each module of a group.
+    func outcomes(
+        of group: PlannedGroup, _ weights: [(matrix: MatrixOperand, factors: Factors?)]
+    ) throws -> [CompressionOutcome] {
+        let tasks = try tasks(of: group, weights)
+        return try naming(group.modules[0].module) {
+            try controlled(try group.compressor.compress(tasks, budget: group.budget), tasks)
         }
+    }
+
+    private func controlled(
+        _ outcomes: [CompressionOutcome], _ tasks: [CompressionTask]
+    ) throws -> [CompressionOutcome] {
+        let outcomes = try control?.outcomes(inPlaceOf: outcomes, of: tasks) ?? outcomes
         precondition(outcomes.count == tasks.count, "one outcome for each module")
         return outcomes
     }
 
+    /// Measures what a method made of a group and hands it to the journal; a result for each module, in order.
+    func record(
+        _ found: [CompressionOutcome], of group: PlannedGroup, _ read: GroupTasks, seconds: Double
+    ) throws -> [ModuleResult] {
+        let outcomes = try naming(group.modules[0].module) { try controlled(found, read.tasks) }
+        let seconds = seconds / Double(outcomes.count)
+        var shared: Set<String> = []
+        let results = try group.modules.indices.map { index in
+            try result(
+                of: group.modules[index].module, outcomes[index], read.weights[index],
+                ModuleReport(group.modules[index].module, method: group.method, seconds: seconds), &shared,
+                isPlain: read.tasks[index].objective.isPlain)
+        }
+        try add(group, results, outcomes)
+        return results
+    }
+
     /// The report of a module, measured on what is stored.
-    /// - Parameter shared: tensors that earlier modules of the group have brought along.
+    /// - Parameters:
+    ///   - shared: tensors that earlier modules of the group have brought along.
+    ///   - isPlain: whether the objective was plain, so that its target is the weight.
     func result(
         of module: LinearModule, _ outcome: CompressionOutcome, _ weight: MatrixOperand, _ report: ModuleReport,
-        _ shared: inout Set<String>
+        _ shared: inout Set<String>, isPlain: Bool = false
     ) throws -> ModuleResult {
         switch outcome {
         case .dense(let reason):
@@ -80,7 +120,7 @@ struct GroupCompression {
         case .compressed(let compressed, let evidence):
             try validate(compressed, module)
             let errors = ModuleReport.Errors(
-                relative: relativeError(of: weight, replacedBy: compressed),
+                relative: (isPlain ? evidence.plainError : nil) ?? relativeError(of: weight, replacedBy: compressed),
                 inputs: try objectives.inputErrors(of: compressed, for: module, weight: weight))
             return report.compressed(compressed, evidence, errors, alreadyStored: &shared)
         }
@@ -88,8 +128,12 @@ struct GroupCompression {
 
     /// Hands a group over to the journal.
     func finish(_ group: PlannedGroup, _ results: [ModuleResult], _ outcomes: [CompressionOutcome]) throws {
-        try finished.add(group, results, tensors: tensors(of: group, outcomes))
+        try add(group, results, outcomes)
         for planned in group.modules { checkpoint.dropPages(of: planned.module) }
+    }
+
+    private func add(_ group: PlannedGroup, _ results: [ModuleResult], _ outcomes: [CompressionOutcome]) throws {
+        try finished.add(group, results, tensors: keepsTensors ? tensors(of: group, outcomes) : [])
     }
 
     // MARK: Reading

@@ -13,17 +13,29 @@ public struct PlannedCompression: Sendable {
     /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or the
     ///   statistics.
     init(_ request: CompressionRequest, _ progress: any ProgressReporter, _ interruption: Interruption) throws {
-        let method = try Self.method(request.method, request.settings)
-        checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
+        _ = try Self.method(request.method, request.settings)
+        let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
+        try self.init(request, of: checkpoint, progress, interruption)
+    }
+
+    /// - Parameters:
+    ///   - checkpoint: the one that the request names, opened.
+    ///   - known: the statistics that the request names, opened for the same matrices.
+    init(
+        _ request: CompressionRequest, of checkpoint: Checkpoint, objectives known: ObjectiveSource? = nil,
+        _ progress: any ProgressReporter, _ interruption: Interruption
+    ) throws {
+        let method = try Self.method(request.method, request.settings)
+        self.checkpoint = checkpoint
         if let path = request.planPath {
             plan = try Self.plan(path, of: checkpoint, request)
-            objectives = try ObjectiveSource(
+            objectives = try known ?? ObjectiveSource(
                 request.objective, of: checkpoint, modules: plan.modules.map(\.module), progress)
             return
         }
         let modules = try request.selection.modules(of: checkpoint)
-        objectives = try ObjectiveSource(request.objective, of: checkpoint, modules: modules, progress)
+        objectives = try known ?? ObjectiveSource(request.objective, of: checkpoint, modules: modules, progress)
         if request.allocation.rule != .uniform {
             plan = try AllocatedPlan(
                 checkpoint: checkpoint, modules: modules, method: method, objectives: objectives, request: request,
@@ -64,13 +76,21 @@ public struct PlannedCompression: Sendable {
 
     /// Room for the finished modules and the output beside each other; without known ranks, for the dense sizes.
     var neededBytes: Int {
+        get throws { try outputBytes + moduleBytes }
+    }
+
+    /// Room for the output.
+    var outputBytes: Int {
         get throws {
-            let output = try plan.isKnownFromShapes ? OutputInventory(checkpoint).fileBytes(of: plan) : checkpoint.byteCount
-            let modules = plan.modules.reduce(0) { total, planned in
-                let dense = planned.module.parameters * planned.member.factorType.bytes
-                return total + (planned.size.map { size in size.keptDense == nil ? size.bytes : 0 } ?? dense)
-            }
-            return output + modules
+            try plan.isKnownFromShapes ? OutputInventory(checkpoint).fileBytes(of: plan) : checkpoint.byteCount
+        }
+    }
+
+    /// Room for the finished modules.
+    var moduleBytes: Int {
+        plan.modules.reduce(0) { total, planned in
+            let dense = planned.module.parameters * planned.member.factorType.bytes
+            return total + (planned.size.map { size in size.keptDense == nil ? size.bytes : 0 } ?? dense)
         }
     }
 

@@ -26,6 +26,11 @@ public enum MethodRegistry {
         type(of: method)?.sizeOptionNames ?? []
     }
 
+    /// The options that belong to a method.
+    public static func options(of method: String) -> [String] {
+        type(of: method)?.optionNames ?? []
+    }
+
     /// - Throws: `CompressionError.badOption` for an unknown method, an option of another method, or a value that makes
     ///   no sense.
     public static func compressor(

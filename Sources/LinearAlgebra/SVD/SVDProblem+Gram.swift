@@ -19,37 +19,58 @@ extension SVDProblem {
     /// Error of an element of the Float product, in units of the norm of a row of A; 2.4e-8 is seen.
     static var productRounding: Double { 5e-8 }
 
-    /// - Parameter fallback: whether to turn to the direct route where the bound is not met.
-    func decompose(fallback: Bool, choosingRank: ([Double]) throws -> Int) throws -> SVDResult {
+    /// The Gram matrix with its eigenvectors as far as the largest rank needs them.
+    func gramDecomposition(
+        isCutOnce: Bool, choosingLargestRank: ([Double]) throws -> Int
+    ) throws -> GramDecomposition {
         var evidence = evidence(.gram)
         let gram = evidence.timed("gram") { lowerGram() }
         var values: [Double] = []
-        var eigen = try SymmetricEigen().reduce(gram) { eigenvalues in
+        let eigen = try SymmetricEigen().reduce(gram) { eigenvalues in
             values = eigenvalues.map { max($0, 0).squareRoot() }
-            return min(max(try choosingRank(values), 0), shortSide)
+            return min(GramDecomposition.columns(forRank: try choosingLargestRank(values)), shortSide)
         }
         evidence.append(eigen.evidence)
-        let rank = eigen.vectors.columns
+        return GramDecomposition(values: values, isCutOnce: isCutOnce, eigen: eigen, evidence: evidence)
+    }
+
+    /// The truncation to a rank, at most the largest that the decomposition was made for.
+    /// - Parameter fallback: whether to turn to the direct route where the bound is not met.
+    /// - Returns: nil for the direct route.
+    func cut(_ decomposition: GramDecomposition, rank: Int, fallback: Bool) throws -> SVDResult? {
+        let values = decomposition.values
         let dropped = values.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }  // small ones first
-        if fallback, gramFallsShort(largest: values.first ?? 0, dropped: dropped) {
-            return try decomposeDirectly { _ in rank }
-        }
+        if fallback, gramFallsShort(largest: values.first ?? 0, dropped: dropped) { return nil }
+        var evidence = decomposition.evidence
         evidence.truncationError = dropped.squareRoot()
         if let rounding = floatVectorsSuffice(values, rank: rank, dropped: dropped) {
-            let short = evidence.timed("vectors") { eigen.roundedVectors() }
-            let long = evidence.timed("product") { longFactorInFloat(short.view, values[..<rank]) }
+            let factors = roundedFactors(decomposition, &evidence)
             evidence.excessEstimate = excess(squaredError: rounding, dropped: dropped)
-            return result(longFactor: long, shortFactor: short, values: values, evidence: evidence)
+            return result(
+                longFactor: factors.long.leadingColumns(rank), shortFactor: factors.short.leadingColumns(rank),
+                values: values, evidence: evidence)
         }
-        evidence.timed("vectors") { eigen.backTransform() }
-        var factors = Factors(values: values, short: eigen.vectors)
+        let short = evidence.timed("vectors") { decomposition.vectors(rank: rank) }
+        var factors = Factors(values: values, short: short)
         let squaredError = try evidence.timed("product") { () throws(LinearAlgebraError) in
-            try completeLongFactor(&factors, dropped: dropped)
+            try completeLongFactor(&factors, dropped: dropped, decomposition)
         }
         evidence.excessEstimate = excess(squaredError: squaredError, dropped: dropped)
         return result(
             longFactor: factors.long, shortFactor: Matrix(rounding: factors.short, columns: rank),
             values: factors.values, evidence: evidence)
+    }
+
+    /// Both factors in Float, of all columns that any rank needs.
+    private func roundedFactors(
+        _ decomposition: GramDecomposition, _ evidence: inout SVDEvidence
+    ) -> GramDecomposition.RoundedFactors {
+        if let known = decomposition.rounded { return known }
+        let short = evidence.timed("vectors") { decomposition.eigen.roundedVectors() }
+        let long = evidence.timed("product") { longFactorInFloat(short.view, decomposition.values[..<short.columns]) }
+        let factors = GramDecomposition.RoundedFactors(short: short, long: long)
+        decomposition.rounded = factors
+        return factors
     }
 
     /// Whether the excess over the optimal squared error may exceed 2e-6 of it while factors in Float could do better.
@@ -67,7 +88,9 @@ extension SVDProblem {
 
     /// Computes the long factor.
     /// - Returns: what rounding on the way may add to the squared error of the truncation.
-    private func completeLongFactor(_ factors: inout Factors, dropped: Double) throws(LinearAlgebraError) -> Double {
+    private func completeLongFactor(
+        _ factors: inout Factors, dropped: Double, _ decomposition: GramDecomposition
+    ) throws(LinearAlgebraError) -> Double {
         let rank = factors.short.columns, largest = factors.values.first ?? 0
         let reliable = reliableCount(factors.values, rank: rank)
         factors.long = Matrix(uninitializedRows: tall.rows, columns: rank)
@@ -78,7 +101,7 @@ extension SVDProblem {
                 MatrixOperand(product), into: MutableMatrixOperand(factors.long.mutableView().columns(0..<reliable)))
             squaredError += rounding
         } else {
-            multiplyInDouble(&factors, columns: 0..<reliable)
+            multiplyInDouble(&factors, columns: reliable, decomposition)
         }
         if reliable < rank {
             try refine(&factors, columns: reliable..<rank)
@@ -128,15 +151,23 @@ extension SVDProblem {
         return long
     }
 
-    /// long[:, columns] ← A · short[:, columns] in Double, columns brought to length 1.
-    private func multiplyInDouble(_ factors: inout Factors, columns: Range<Int>) {
-        guard !columns.isEmpty else { return }
-        var product = Matrix64(uninitializedRows: tall.rows, columns: columns.count)
-        multiply(tall, MatrixOperand(factors.short.view.columns(columns)), into: product.mutableView())
-        let lengths = columnNorms(product.view)
-        let target = factors.long.mutableView().columns(columns)
-        Self.divide(product.view, by: lengths[...], into: target)
-        for (j, length) in zip(columns, lengths) { factors.values[j] = length }
+    /// long[:, ..<columns] ← A · short[:, ..<columns] in Double, columns brought to length 1. The product is made once, for
+    /// all columns that any rank needs.
+    private func multiplyInDouble(_ factors: inout Factors, columns: Int, _ decomposition: GramDecomposition) {
+        guard columns > 0 else { return }
+        let product: (long: Matrix64, lengths: [Double])
+        if let known = decomposition.product {
+            product = known
+        } else {
+            let vectors = decomposition.transformedVectors()
+            var long = Matrix64(uninitializedRows: tall.rows, columns: vectors.columns)
+            multiply(tall, MatrixOperand(vectors), into: long.mutableView())
+            product = (long, columnNorms(long.view))
+            if !decomposition.isCutOnce { decomposition.product = product }
+        }
+        let target = factors.long.mutableView().columns(0..<columns)
+        Self.divide(product.long.view.columns(0..<columns), by: product.lengths[..<columns], into: target)
+        for j in 0..<columns { factors.values[j] = product.lengths[j] }
     }
 
     /// target[:, j] ← source[:, j] / divisors[j], rounded to Float.

@@ -13,9 +13,10 @@ import MatrixCore
 ///
 /// - Method: by default the Gram matrix of the short side, its eigenvectors, and one product with A for the other
 ///   factor (`Route.gram`). For a given rank all but the tridiagonal problem is computed in Float first, and kept if
-///   its residual and its vectors, measured with A itself, pass (`SVDProblem+Mixed`); otherwise in Float64. Forming the Gram matrix squares the condition, which costs digits of *small* singular
-///   values only; the error of the truncation is of second order in them. Where that is not enough, the route `direct`
-///   repeats the step on what the leading vectors leave over, so that no column is judged beside a much larger one.
+///   its residual and its vectors, measured with A itself, pass (`SVDProblem+Mixed`); otherwise in Float64. Forming the
+///   Gram matrix squares the condition, which costs digits of *small* singular values only; the error of the truncation
+///   is of second order in them. Where that is not enough, the route `direct` repeats the step on what the leading
+///   vectors leave over, so that no column is judged beside a much larger one.
 /// - Accuracy: Frobenius error within 1e-6 (relative) of the optimum wherever factors in Float can hold it, that is for
 ///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5; singular values within about 1e-7·σ₁ (direct:
 ///   1e-13·σ₁), those without vectors as `SVDResult.singularValues` says.
@@ -24,8 +25,9 @@ import MatrixCore
 public struct TruncatedSVD: Sendable {
     /// How the decomposition is computed.
     public enum Route: Sendable, Equatable {
-        /// The Gram route, in Float where that can be shown to do, or the direct one where the bound of the Gram route is not met: where its rounding,
-        /// 8·ε·σ₁², exceeds 2e-6 of the optimal squared error, and that error is above the rounding of Float factors.
+        /// The Gram route, in Float where that can be shown to do, or the direct one where the bound of the Gram route
+        /// is not met: where its rounding, 8·ε·σ₁², exceeds 2e-6 of the optimal squared error, and that error is above
+        /// the rounding of Float factors.
         case automatic
         /// Gram matrix of the short side and its eigenvectors.
         case gram
@@ -74,17 +76,8 @@ public struct TruncatedSVD: Sendable {
     ///   clamped to 0 … min(m, n).
     /// - Throws: `LinearAlgebraError`, or what the closure throws.
     public func decompose(_ a: MatrixOperand, choosingRank: ([Double]) throws -> Int) throws -> SVDResult {
-        let problem = try SVDProblem(a)
-        let result: SVDResult
-        switch route {
-        case .automatic, .randomized:
-            result = try problem.decompose(fallback: true, choosingRank: choosingRank)
-        case .gram:
-            result = try problem.decompose(fallback: false, choosingRank: choosingRank)
-        case .direct:
-            result = try problem.decomposeDirectly(choosingRank: choosingRank)
-        }
-        return result
+        let svd = try NestedSVD(a, route: route, isCutOnce: true) { [try choosingRank($0)] }
+        return try svd.truncated(to: svd.ranks[0])
     }
 
     /// Bytes of working memory of the Gram route for a (rows × columns) at the given rank, besides A and the result.

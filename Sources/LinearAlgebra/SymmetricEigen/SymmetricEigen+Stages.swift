@@ -19,6 +19,11 @@ struct ReducedEigen {
         evidence.timed("back-transformation") { reduction.apply(target.readable, into: target) }
     }
 
+    /// Gives up the vectors; a copy of this value then has the only ones, and changes them in place.
+    mutating func releaseVectors() {
+        vectors = Matrix64(rows: 0, columns: 0)
+    }
+
     /// The vectors of A (n × count), the back-transformation computed in Float in half the time: instead of
     /// `backTransform`, where columns that are off by `roundedVectorError` will do.
     func roundedVectors() -> Matrix {

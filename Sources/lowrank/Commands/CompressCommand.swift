@@ -49,7 +49,7 @@ struct CompressCommand: Command {
                 "lowrank compress model -o small --max-error 0.1 --layers 4-27", "Ten per cent error at most, inner blocks"),
         ], redirections: ["ratio": "--keep F or --remove F"])
 
-    private let request: CompressionRequest
+    let request: CompressionRequest
     private let isDryRun: Bool
 
     init(_ arguments: ParsedArguments) throws {

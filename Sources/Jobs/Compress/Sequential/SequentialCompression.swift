@@ -47,6 +47,19 @@ struct SequentialCompression {
         (steps, spanning) = try Self.steps(prepared, model)
     }
 
+    /// nil where the matrices are compressed apart: not asked for, or not possible and not insisted on.
+    static func asked(
+        of prepared: PlannedCompression, by objective: ObjectiveRequest, _ progress: any ProgressReporter
+    ) throws -> SequentialCompression? {
+        guard let text = objective.text else { return nil }
+        do {
+            return try SequentialCompression(prepared, text)
+        } catch JobError.usage(let reason) where !objective.insistsOnSequence && prepared.objectives.areKnown {
+            progress.log(.notice, "\(reason); its matrices are compressed apart, by the statistics")
+            return nil
+        }
+    }
+
     private static func steps(
         _ prepared: PlannedCompression, _ model: Model
     ) throws -> (steps: [[Step]], spanning: [PlannedGroup]) {

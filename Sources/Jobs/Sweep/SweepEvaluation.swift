@@ -1,0 +1,73 @@
+import Checkpoints
+import CommandLineKit
+import CompressionCore
+import Foundation
+import Models
+import Safetensors
+
+/// The perplexity of the source and of every point over the same sequences.
+///
+/// Points are run with their matrices where they lie on the disk; none is put together first.
+struct SweepEvaluation {
+    private let checkpoint: Checkpoint
+    private let source: SequenceSource
+    private let context: Int
+    private let sequences: [[Int32]]
+    private let interruption: Interruption
+
+    /// What a model makes of the sequences.
+    struct Score {
+        /// Mean loss in nats per scored token, and its standard error.
+        let loss: Double
+        let standardError: Double
+
+        var perplexity: Double { exp(loss) }
+    }
+
+    /// - Throws: `JobError.usage` for an encoder; what is wrong with the model or the text.
+    init(_ checkpoint: Checkpoint, _ source: SequenceSource, _ interruption: Interruption) throws {
+        let model = try Failure.naming(file: checkpoint.path, tensor: nil) {
+            try Model(checkpoint, library: MethodRegistry.library)
+        }
+        guard model.head != nil else {
+            throw JobError.usage("an encoder predicts no next token and has no perplexity; leave out --eval-text")
+        }
+        self.checkpoint = checkpoint
+        self.source = source
+        self.interruption = interruption
+        context = try source.context(for: model.description)
+        sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
+    }
+
+    /// Scores the model with some of its matrices replaced.
+    func score(replacing operators: [String: any LinearOperator]) throws -> Score {
+        let model = try Model(checkpoint, library: MethodRegistry.library, replacing: operators)
+        var evaluation = Evaluation(model: model, reference: nil, logits: nil)
+        for sequence in sequences {
+            try interruption.check()
+            try evaluation.add(sequence)
+        }
+        guard let found = evaluation.perplexity else { preconditionFailure("a model with a head has a perplexity") }
+        return Score(loss: found.loss, standardError: found.standardError)
+    }
+
+    /// What was scored, as `eval` states it.
+    var json: JSON {
+        [
+            "tokens": JSON(sequences.reduce(0) { $0 + max($1.count - 1, 0) }), "windows": JSON(sequences.count),
+            "context": JSON(context), "bos": JSON(source.bos.rawValue),
+            "token_sha256": JSON(EvalJob.hash(sequences)),
+        ]
+    }
+}
+
+extension SweepEvaluation.Score {
+    init?(record: JSON) {
+        guard let loss = record["loss"]?.double, let error = record["standard_error"]?.double else { return nil }
+        self.init(loss: loss, standardError: error)
+    }
+
+    var record: JSON {
+        ["loss": JSON(loss), "standard_error": JSON(standardError)]
+    }
+}

@@ -1,0 +1,58 @@
+import CompressionCore
+import LinearAlgebra
+
+/// A weighted problem, decomposed once for all sizes that are asked for.
+///
+/// A rank that shapes do not tell follows from the spectrum. A rank above all that were asked for, which the search for
+/// an error bound may need, decomposes again; so does every rank of the randomised route.
+final class SharedTruncation {
+    /// A size as a compressor sees it.
+    struct Request {
+        let rule: RankRule
+        let budget: Budget
+    }
+
+    /// Whitened when it is first needed.
+    private(set) lazy var problem = WhitenedProblem(objective)
+    private let objective: Objective
+    private let route: TruncatedSVD.Route
+    private var nested: NestedTruncation?
+    private let requests: [Request]
+
+    init(_ objective: Objective, route: TruncatedSVD.Route, _ requests: [Request]) {
+        self.objective = objective
+        self.route = route
+        self.requests = requests
+    }
+
+    /// The truncation for a size, and its rank, also where that is above min(m, n); one that saves nothing is not computed.
+    func truncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
+        if case .randomized = route, let rank = request.rule.rank(for: request.budget) {
+            return (try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: rank) }, rank)
+        }
+        var decomposition = try nested ?? decomposed(requests)
+        var rank = request.rank(decomposition.svd.spectrum)
+        if rank.computed > decomposition.svd.ranks.max() ?? 0 {
+            decomposition = try decomposed([request])
+            rank = request.rank(decomposition.svd.spectrum)
+        }
+        if nested == nil { nested = decomposition }
+        return (try decomposition.truncated(to: rank.computed), rank.chosen)
+    }
+
+    private func decomposed(_ requests: [Request]) throws -> NestedTruncation {
+        try problem.nested { matrix in
+            try NestedSVD(matrix, route: route, isCutOnce: requests.count == 1) { spectrum in
+                requests.map { $0.rank(spectrum).computed }
+            }
+        }
+    }
+}
+
+extension SharedTruncation.Request {
+    /// The rank that a budget gives, and that to compute: none where it saves nothing.
+    func rank(_ spectrum: [Double]) -> (chosen: Int, computed: Int) {
+        let chosen = rule.rank(for: budget) ?? rule.rank(for: budget, spectrum: spectrum)
+        return (chosen, rule.saves(chosen) ? min(chosen, spectrum.count) : 0)
+    }
+}
