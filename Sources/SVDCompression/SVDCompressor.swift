@@ -125,19 +125,22 @@ public struct SVDCompressor: Compressor {
     }
 
     public func curve(of task: CompressionTask) throws -> LossCurve? {
-        let rule = rule(for: task.member)
         let svd = try WhitenedProblem(task.objective).decompose { matrix in
             try TruncatedSVD(route: route).decompose(matrix) { _ in 0 }
         }
-        let spectrum = svd.singularValues
+        return curve(of: task.member, squaredSpectrum: svd.singularValues.map { $0 * $0 })
+    }
+
+    public func curve(of member: GroupMember, squaredSpectrum spectrum: [Double]) -> LossCurve? {
+        let rule = rule(for: member)
         // From the smallest value up, so that small squares are not lost in a large sum.
         var tails = [Double](repeating: 0, count: spectrum.count + 1)
-        for index in spectrum.indices.reversed() { tails[index] = tails[index + 1] + spectrum[index] * spectrum[index] }
+        for index in spectrum.indices.reversed() { tails[index] = tails[index + 1] + spectrum[index] }
         let points = stride(from: rankMultiple, to: spectrum.count, by: rankMultiple)
-            .prefix { rule.saves($0) && rule.numbers($0) < task.member.storedParameters }
+            .prefix { rule.saves($0) && rule.numbers($0) < member.storedParameters }
         return LossCurve(
             points: points.map { LossCurve.Point(rank: $0, parameters: rule.numbers($0), loss: tails[$0]) },
-            denseParameters: task.member.storedParameters, squaredSpectrum: spectrum.map { $0 * $0 })
+            denseParameters: member.storedParameters, squaredSpectrum: spectrum)
     }
 
     private static func reason(_ rule: RankRule, _ rank: Int) -> String {

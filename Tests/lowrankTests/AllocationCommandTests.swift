@@ -52,6 +52,38 @@ struct AllocationCommandTests {
         #expect(kept == (try folder.report(of: "sensitive")["totals"]?["keep_compressed"]))
     }
 
+    /// `plan` writes spectra that later commands use in place of their own, to the same ranks; of another model, or in
+    /// another metric, they are refused.
+    @Test func spectraAreKeptInAFile() throws {
+        let file = folder.at("spectra.safetensors"), rule = "--keep 0.5 --allocation greedy"
+        func plan(_ options: String, _ output: String) throws -> ProgramRun {
+            try ProgramRun.of(
+                ["plan", ModelFolder.fixture, "-o", folder.at(output), "-q"] + options.split(separator: " ").map(String.init))
+        }
+        #expect(try compress("\(rule) --spectra \(file)").code == 3)
+        #expect(try plan("\(rule) --spectra \(file) --layers 0-2", "some.json").code == 0)
+        let some = try #require(FileManager.default.contents(atPath: file))
+        #expect(try plan("\(rule) --spectra \(file)", "plan.json").code == 0)
+        let all = try #require(FileManager.default.contents(atPath: file))
+        #expect(all.count > some.count)
+        #expect(try plan(rule, "alone.json").code == 0)
+        func contents(_ name: String) -> Data? { FileManager.default.contents(atPath: folder.at(name)) }
+        #expect(contents("plan.json") == contents("alone.json"))
+        #expect(try compress("\(rule) --spectra \(file)", to: "cached").code == 0)
+        #expect(try compress(rule, to: "computed").code == 0)
+        #expect(try folder.content(of: "cached") == folder.content(of: "computed"))
+        let refusals = [
+            ("\(rule) --exact --spectra \(file)", 3, "accuracy is automatic"),
+            ("--keep 0.5 --spectra \(file)", 2, "uniform needs none"),
+            ("\(rule) --spectra \(folder.at("plan.json"))", 3, "plan.json"),
+        ]
+        for (options, code, reason) in refusals {
+            let run = try compress(options, to: "refused")
+            #expect(run.code == code && run.errors.contains(reason), "\(run.errors)")
+        }
+        #expect(FileManager.default.contents(atPath: file) == all)
+    }
+
     @Test(arguments: [
         ("--rank 5 --allocation greedy", 2, "--allocation greedy divides a size"),
         ("--keep 0.5 --allocation greedy --method mixt", 2, "needs spectra, which mixt does not have"),

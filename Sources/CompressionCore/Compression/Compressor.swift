@@ -39,6 +39,9 @@ public protocol Compressor: Sendable {
     /// What a matrix loses at every rank; nil where the method has no such curve.
     func curve(of task: CompressionTask) throws -> LossCurve?
 
+    /// The same where the spectrum in the metric of the objective is known: σ_i², descending.
+    func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve?
+
     /// Compresses a group.
     ///
     /// - Parameter group: one objective per module; all modules of the group are treated together.
@@ -66,6 +69,7 @@ extension Compressor {
     public var grouping: Grouping { .single }
     public var groupedProjections: GroupedProjections { .all }
     public func curve(of task: CompressionTask) throws -> LossCurve? { nil }
+    public func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve? { nil }
 }
 
 /// A module of a group, as its shape: W (m × n) and the type its factors are stored in.

@@ -77,7 +77,7 @@ public struct CompressJob: Sendable {
     var files: [(role: String, path: String)] {
         let single = [
             ("plan ", request.planPath), ("stats ", request.objective.statistics),
-            ("fisher ", request.objective.fisher),
+            ("fisher ", request.objective.fisher), ("spectra ", request.spectra?.path),
         ]
         let texts = request.objective.text?.files ?? []
         return single.compactMap { role, path in path.map { (role, $0) } }

@@ -18,6 +18,18 @@ public struct CompressionRequest: Sendable {
         }
     }
 
+    /// A file of spectra that earlier commands computed.
+    public struct Spectra: Sendable {
+        public var path: String
+        /// Whether it is made where it is missing, and completed where it lacks some.
+        public var isWritten: Bool
+
+        public init(path: String, isWritten: Bool = false) {
+            self.path = path
+            self.isWritten = isWritten
+        }
+    }
+
     public var checkpoint: String
     public var output: String
     public var target: Target
@@ -29,6 +41,8 @@ public struct CompressionRequest: Sendable {
     public var planPath: String?
     public var objective = ObjectiveRequest()
     public var allocation: Allocation
+    /// Where spectra for the allocation come from; nil computes them.
+    public var spectra: Spectra?
     /// What is written in place of what the method finds, to hold it against.
     public var control: ControlKind?
     /// What factors are rounded to; nil keeps the type of each weight.
@@ -68,7 +82,7 @@ public struct CompressionRequest: Sendable {
         let all: [(name: String, value: String)] = [
             ("method", method), ("target", "\(target)"), ("storage", settings.storage.rawValue),
             ("objective", objective.effectiveKind.rawValue), ("sequential", "\(objective.text != nil)"),
-            ("allocation", allocation.rule.rawValue), ("accuracy", Self.name(of: settings.route)),
+            ("allocation", allocation.rule.rawValue), ("accuracy", accuracy),
             ("factor-dtype", factorType.map { TensorDType($0).rawValue } ?? "keep"),
             ("rank-multiple", "\(settings.rankMultiple)"), ("include", selection.include.joined(separator: " ")),
             ("exclude", selection.exclude.joined(separator: " ")),
@@ -79,8 +93,9 @@ public struct CompressionRequest: Sendable {
         return all + control + (objective.text?.options ?? []) + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    private static func name(of route: TruncatedSVD.Route) -> String {
-        switch route {
+    /// By which route matrices are decomposed.
+    var accuracy: String {
+        switch settings.route {
         case .direct: "exact"
         case .randomized: "fast"
         default: "automatic"

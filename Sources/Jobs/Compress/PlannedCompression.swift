@@ -22,9 +22,10 @@ public struct PlannedCompression: Sendable {
     /// - Parameters:
     ///   - checkpoint: the one that the request names, opened.
     ///   - known: the statistics that the request names, opened for the same matrices.
+    ///   - spectra: those in the metric of the request, as far as they are known.
     init(
         _ request: CompressionRequest, of checkpoint: Checkpoint, objectives known: ObjectiveSource? = nil,
-        _ progress: any ProgressReporter, _ interruption: Interruption
+        spectra: SpectraCache? = nil, _ progress: any ProgressReporter, _ interruption: Interruption
     ) throws {
         let method = try Self.method(request.method, request.settings)
         self.checkpoint = checkpoint
@@ -34,13 +35,18 @@ public struct PlannedCompression: Sendable {
                 request.objective, of: checkpoint, modules: plan.modules.map(\.module), progress)
             return
         }
+        if request.spectra != nil, request.allocation.rule == .uniform {
+            throw JobError.usage("--spectra: the allocation uniform needs none; give another --allocation")
+        }
         let modules = try request.selection.modules(of: checkpoint)
         objectives = try known ?? ObjectiveSource(request.objective, of: checkpoint, modules: modules, progress)
         if request.allocation.rule != .uniform {
+            let spectra = try spectra ?? SpectraCache(request, of: checkpoint)
             plan = try AllocatedPlan(
                 checkpoint: checkpoint, modules: modules, method: method, objectives: objectives, request: request,
-                progress: progress, interruption: interruption
+                spectra: spectra, progress: progress, interruption: interruption
             ).make()
+            try spectra.save()
         } else {
             plan = try UniformPlanner(factorType: request.factorType)
                 .plan(modules, of: checkpoint, with: method, target: request.target)

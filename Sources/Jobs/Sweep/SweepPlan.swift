@@ -32,13 +32,17 @@ struct SweepPlan {
         let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
         self.checkpoint = checkpoint
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
-        var sources: [Basis: ObjectiveSource] = [:]
+        var sources: [Basis: ObjectiveSource] = [:], spectra: [Basis: SpectraCache] = [:]
         points = try request.points.map { point in
             try interruption.check()
             let basis = Basis(point.request)
             do {
+                if point.request.allocation.rule != .uniform, spectra[basis] == nil {
+                    spectra[basis] = try SpectraCache(point.request, of: checkpoint)
+                }
                 let prepared = try PlannedCompression(
-                    point.request, of: checkpoint, objectives: sources[basis], progress, interruption)
+                    point.request, of: checkpoint, objectives: sources[basis], spectra: spectra[basis], progress,
+                    interruption)
                 sources[basis] = prepared.objectives
                 let sequential = try SequentialCompression.asked(of: prepared, by: point.request.objective, progress)
                 return Point(point: point, prepared: prepared, sequential: sequential, basis: basis)

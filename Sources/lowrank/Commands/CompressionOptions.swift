@@ -13,11 +13,15 @@ enum CompressionOptions {
         "allocation", ValueFormat<AllocationRule>.choice("RULE"),
         help: "How the target is divided: uniform, effective-rank, loss or greedy; greedy with --stats and --text")
 
+    static let spectra = Option(
+        "spectra", .file(),
+        help: "Spectra that the allocation needs, from a file; plan makes it where it is missing")
+
     /// How the target is divided, and by which text sensitivities are measured.
     static let allocationSection = OptionSection(
         "Allocation",
         [
-            allocation, TextOptions.text, TextOptions.tokens, TextOptions.documents, TextOptions.context,
+            allocation, spectra, TextOptions.text, TextOptions.tokens, TextOptions.documents, TextOptions.context,
             TextOptions.samples, TextOptions.bos,
         ])
 
@@ -33,6 +37,7 @@ enum CompressionOptions {
         request.objective = recipe.objective
         request.allocation = recipe.allocation
         request.planPath = arguments[TargetOptions.plan]
+        request.spectra = arguments[spectra].map { CompressionRequest.Spectra(path: $0) }
         request.factorType = type(named: arguments[factorType])
         return request
     }

@@ -32,8 +32,10 @@ struct PlanCommand: Command {
 
     init(_ arguments: ParsedArguments) throws {
         output = arguments[Self.output]
-        request = try CompressionOptions.request(
+        var request = try CompressionOptions.request(
             arguments, checkpoint: arguments[Self.checkpoint], output: output ?? "")
+        request.spectra?.isWritten = true
+        self.request = request
     }
 
     func run(_ context: RunContext) throws -> ExitCode {

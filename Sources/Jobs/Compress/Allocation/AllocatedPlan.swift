@@ -22,6 +22,7 @@ struct AllocatedPlan {
     let method: PlannedMethod
     let objectives: ObjectiveSource
     let request: CompressionRequest
+    let spectra: SpectraCache
     let progress: any ProgressReporter
     let interruption: Interruption
 
@@ -51,8 +52,9 @@ struct AllocatedPlan {
         return try modules.map { module in
             try interruption.check()
             defer { progress.advance(by: 1, module.name) }
-            let task = try task(for: module)
-            guard let curve = try method.compressor.curve(of: task) else {
+            let member = PlannedGroup.member(module, of: checkpoint, factorType: request.factorType)
+            let curve = try spectra.curve(of: member, by: method.compressor) { try task(for: module) }
+            guard let curve else {
                 let name = type(of: method.compressor).method
                 throw JobError.usage(
                     "--allocation \(rule.rawValue) needs spectra, which \(name) does not have; give --allocation uniform")
