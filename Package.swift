@@ -104,14 +104,16 @@ let package = Package(
         library("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
         tests("Planning", ["MatrixCore", "Safetensors", "CompressionCore", "Checkpoints"]),
 
+        library("Reporting", ["Safetensors", "CommandLineKit"]),
+        tests("Reporting", ["Safetensors"]),
+
         // Floor 6
         library(
             "Jobs",
             [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
                 "SVDCompression", "TuckerCompression", "TensorTrainCompression", "MixTCompression", "SatenCompression",
-                "Statistics", "Models",
-                "Planning",
+                "Statistics", "Models", "Planning", "Reporting",
             ]
         ),
         tests(
@@ -127,7 +129,7 @@ let package = Package(
             name: "lowrank",
             dependencies: [
                 "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "Statistics", "Models", "Planning", "Jobs",
+                "Statistics", "Models", "Planning", "Reporting", "Jobs",
             ]
         ),
         .testTarget(

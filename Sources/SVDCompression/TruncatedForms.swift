@@ -51,6 +51,7 @@ struct TruncatedForms {
         evidence.shift = problem.shift
         evidence.roundingError = roundingError(of: candidate)
         if task.objective.isPlain { evidence.plainError = candidate.error }
+        evidence.details["spectrum"] = SpectrumSample.json(svd.singularValues, rank: rank)
         if svd.evidence.solver == .randomized {
             evidence.details["excess_error"] = JSON(svd.evidence.excessEstimate)
         }

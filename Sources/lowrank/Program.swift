@@ -21,6 +21,9 @@ enum Program {
             EvalCommand.self,
             GenerateCommand.self,
             BenchCommand.self,
+            ConvertCommand.self,
+            ExtractCommand.self,
+            ReportCommand.self,
             CompletionsCommand.self,
             HelpCommand.self,
         ]

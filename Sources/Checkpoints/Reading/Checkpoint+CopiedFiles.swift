@@ -22,7 +22,7 @@ extension Checkpoint {
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { continue }
             if isFolder.boolValue {
                 let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
-                if isLink || name.hasPrefix(".") { continue }
+                if isLink || name.hasPrefix(".") || prefix.isEmpty && name == adapterFolder { continue }
                 files += try filesToCopy(in: path, below: prefix + name + "/")
             } else if isCopied(name, isTopLevel: prefix.isEmpty) {
                 files.append(prefix + name)
@@ -38,8 +38,11 @@ extension Checkpoint {
         return !(isTopLevel && writtenAnew.contains(name))
     }
 
+    /// An adapter for one compression, beside it.
+    private static let adapterFolder = "peft"
+
     /// Files that every output has of its own.
-    private static let writtenAnew: Set<String> = [configName, "report.json", "report.html"]
+    private static let writtenAnew: Set<String> = [configName, "report.json", "report.html", "report.md"]
 
     private static let weightEndings = [
         ".safetensors", ".safetensors.index.json", ".bin.index.json", ".h5", ".msgpack", ".ot", ".gguf", ".ggml",

@@ -1,6 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
+import Foundation
 import Kernels
 import Planning
 import Safetensors
@@ -32,6 +33,7 @@ public struct CompressJob: Sendable {
         try output.validate()
         let prepared = try plan(progress: progress, interruption: interruption)
         let sequential = try SequentialCompression.asked(of: prepared, by: request.objective, progress)
+        let planSeconds = watch.seconds
         let fingerprint = RunFingerprint(
             inputs: try inputs(),
             options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
@@ -49,20 +51,42 @@ public struct CompressJob: Sendable {
                 return try compressGroups(prepared, compression, progress, interruption)
             }
             try interruption.check()
+            let compressSeconds = watch.seconds
             let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
             let written = try assembly.write(
                 to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
             let report = try CompressionReport(
                 request, prepared, results,
                 stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
-                seconds: watch.seconds)
+                seconds: watch.seconds,
+                stages: [
+                    ("plan", planSeconds), ("compress", compressSeconds - planSeconds),
+                    ("write", watch.seconds - compressSeconds),
+                ])
             try prepared.checkTarget(report)
             if !results.contains(where: \.isCompressed) {
                 progress.log(.warning, "no matrix became smaller; the output is a copy of \(request.checkpoint)")
             }
-            try AtomicFile.write(report.json.text(pretty: true), to: staged.path + "/report.json")
+            try ReportFiles.write(report.json, to: staged.path)
+            try exportAdapter(beside: staged.path, progress, interruption)
             return report
         }
+    }
+
+    /// What compression lost, as an adapter for the dense model that the output stands for.
+    private func exportAdapter(
+        beside output: String, _ progress: any ProgressReporter, _ interruption: Interruption
+    ) throws {
+        guard let rank = request.adapter else { return }
+        let folder = output + "/peft"
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw FileError(.create, folder, code: errno)
+        }
+        let job = AdapterJob(
+            model: request.checkpoint, base: output, output: folder, rank: rank, selection: request.selection)
+        _ = try job.write(to: folder, progress, interruption)
     }
 
     /// What the result depends on: the checkpoint, and the files that say how to treat it.

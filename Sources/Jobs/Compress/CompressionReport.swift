@@ -3,6 +3,7 @@ import CommandLineKit
 import Foundation
 import Kernels
 import Planning
+import Reporting
 import Safetensors
 
 /// What a compression did: report.json, version 1.
@@ -28,7 +29,7 @@ public struct CompressionReport: Sendable {
 
     init(
         _ request: CompressionRequest, _ prepared: PlannedCompression, _ results: [ModuleResult], stored: Stored,
-        seconds: Double
+        seconds: Double, stages: [(name: String, seconds: Double)]
     ) throws {
         let checkpoint = prepared.checkpoint
         parameters = stored.parameters
@@ -55,6 +56,7 @@ public struct CompressionReport: Sendable {
             "method": JSON(prepared.plan.method),
             "options": .object(JSONObject(request.options.map { (key: $0.name, value: JSON($0.value)) })),
             "target": JSON(target), "totals": totals,
+            "stages": .array(stages.map { ["name": JSON($0.name), "seconds": JSON($0.seconds)] }),
             "tensors": .array(results.map(\.report)),
         ]
         json["control"] = control?.json
@@ -122,6 +124,7 @@ public struct CompressionReport: Sendable {
         if dense.count > Self.denseLines { text += "not compressed: \(dense.count - Self.denseLines) more, see report.json\n" }
         return text + "wrote \(output) in \(Quantity.duration(totals["seconds"]?.double ?? 0)), peak memory "
             + "\(ByteCount.human(count("peak_rss_bytes")))\n"
+            + ((try? CompressionMarkdown.line(from: json)) ?? "")
     }
 
     /// Matrices named one by one in the summary.

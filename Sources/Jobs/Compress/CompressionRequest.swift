@@ -45,6 +45,8 @@ public struct CompressionRequest: Sendable {
     public var spectra: Spectra?
     /// What is written in place of what the method finds, to hold it against.
     public var control: ControlKind?
+    /// Ranks of the adapter that is written beside the result; nil for none.
+    public var adapter: AdapterRank?
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int

@@ -133,7 +133,7 @@ public struct VerifyJob: Sendable {
 }
 
 /// The layers of the source as matrices, in whatever form it has them: it may be compressed itself.
-private struct Originals {
+struct Originals {
     private let source: Checkpoint
     private let dense: [String: LinearModule]
     private let compressed: [String: CompressedModule]

@@ -20,6 +20,18 @@ struct CompressCommand: Command {
     static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
     static let noMapping = Flag("no-mmap", help: "Read files instead of mapping them into memory")
 
+    enum Export: String, CaseIterable { case peft }
+
+    static let export = Option(
+        "export", ValueFormat<Export>.choice("FORM"),
+        help: "peft: also write what was lost as an adapter, in OUT/peft, for the folder that reconstruct writes")
+    static let exportRank = Option(
+        "export-rank", .integer("R", from: 1), help: "At most R components of the loss a matrix; 16 by default")
+    static let exportEnergy = Option(
+        "export-energy", .number("F", from: .exclusive(0), to: .inclusive(1)),
+        help: "The fewest components with this share of the squared loss, for every matrix")
+    static let exportSection = OptionSection("Export", [export, exportRank, exportEnergy])
+
     static let specification = CommandSpecification(
         "compress", summary: "Write a compressed checkpoint and its report",
         discussion: """
@@ -37,7 +49,12 @@ struct CompressCommand: Command {
             ObjectiveOptions.section,
             CompressionOptions.allocationSection,
             OptionSection("Running", [control, dryRun, resume, noMapping]),
-        ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion],
+            exportSection,
+        ],
+        exclusions: [
+            TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion,
+            Exclusion("rank of the adapter", [exportRank, exportEnergy]),
+        ],
         examples: [
             Example("lowrank compress model -o small --keep 0.6", "Keep 60 % of the block parameters"),
             Example("lowrank compress model -o small --target-size 4.5GB", "Fit the weights into 4.5 GB"),
@@ -58,9 +75,20 @@ struct CompressCommand: Command {
         request.maximumShardBytes = arguments[Self.shardSize]
         request.usesMapping = !arguments[Self.noMapping]
         request.resume = arguments[Self.resume]
+        request.adapter = try Self.adapter(arguments)
         request.control = arguments[Self.control]
         self.request = request
         isDryRun = arguments[Self.dryRun]
+    }
+
+    /// How the adapter is made; nil where none is asked for.
+    private static func adapter(_ arguments: ParsedArguments) throws -> AdapterRank? {
+        let energy = arguments[exportEnergy], rank = arguments[exportRank]
+        guard arguments[export] != nil else {
+            if energy != nil || rank != nil { throw JobError.usage("the rank of an adapter needs --export peft") }
+            return nil
+        }
+        return energy.map(AdapterRank.energy) ?? .rank(rank ?? ExtractCommand.usualRank)
     }
 
     func run(_ context: RunContext) throws -> ExitCode {

@@ -42,7 +42,7 @@ enum CompressionOptions {
         return request
     }
 
-    private static func type(named name: String) -> ElementType? {
+    static func type(named name: String) -> ElementType? {
         switch name {
         case "f32": .float32
         case "f16": .float16
