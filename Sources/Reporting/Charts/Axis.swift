@@ -43,7 +43,13 @@ struct Axis {
     private func steps(atMost count: Int) -> [Double] {
         let rough = (high - low) / Double(max(count, 2))
         let power = pow(10, floor(log10(rough)))
-        let step = ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
+        let fitting = [1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10
+        // A coarse step may leave a single tick, by which nothing can be read.
+        let finer = [10, 5, 2, 1, 0.5, 0.2].filter { $0 <= fitting }
+        return finer.lazy.map { multiples(of: $0 * power) }.first { $0.count > 1 } ?? []
+    }
+
+    private func multiples(of step: Double) -> [Double] {
         let first = (low / step).rounded(.up)
         let last = (high / step).rounded(.down)
         return first <= last ? stride(from: first, through: last, by: 1).map { $0 * step } : []

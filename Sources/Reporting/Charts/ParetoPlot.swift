@@ -36,6 +36,8 @@ struct ParetoPlot {
         let source = quality == .perplexity ? record.sourcePerplexity : nil
         let shown = values + [source].compactMap { $0 }
         let isWide = (shown.max() ?? 1) > 8 * (shown.min() ?? 1) && (shown.min() ?? 0) > 0
+        // A logarithmic axis ends at its values; signs on its end would be cut.
+        let room = isWide ? [(shown.min() ?? 1) / 1.1, (shown.max() ?? 1) * 1.2] : []
         let sizes = record.points.map { Double($0.bytes) } + [record.sourceBytes.map(Double.init)].compactMap { $0 }
         let unit = Self.unit(for: sizes.max() ?? 1)
         let frame = PlotFrame(
@@ -44,7 +46,7 @@ struct ParetoPlot {
                 values: sizes.map { $0 / unit.bytes }, isLogarithmic: false,
                 title: "size of the tensors, \(unit.name)"),
             y: PlotFrame.Scale(
-                values: shown, isLogarithmic: isWide,
+                values: shown + room, isLogarithmic: isWide,
                 title: quality.title + (quality == .perplexity ? ", per token" : ", no unit")))
         let place = { (point: SweepRecord.Point) in
             (

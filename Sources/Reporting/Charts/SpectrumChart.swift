@@ -34,7 +34,8 @@ struct SpectrumChart {
             let cut = item.0.rank.map { ", cut at \($0)" } ?? ""
             return
                 """
-                <span style="color:var(--s\(index % Self.dashes.count))">\(Self.mark(index))</span> \(item.0.name)\(cut)
+                <span style="white-space:nowrap"><span style="color:var(--s\(index % Self.dashes.count))">\
+                \(Self.mark(index))</span> \(item.0.name)\(cut)</span>
                 """
         }
         return """

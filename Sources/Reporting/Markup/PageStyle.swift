@@ -20,9 +20,9 @@ enum PageStyle {
         .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(215px, 1fr)); gap: .75rem; }
         .card { background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; }
         .card .name { color: var(--quiet); font-size: .85rem; }
-        .card .value { font-size: 1.3rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
+        .card .value { font-size: 1.15rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
         .card .note { color: var(--quiet); font-size: .8rem; overflow-wrap: anywhere; }
-        .charts { display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; align-items: flex-start; }
+        .charts { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
         figure { margin: 0; max-width: 100%; }
         figcaption { color: var(--quiet); font-size: .85rem; max-width: 60ch; }
         .mini { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 1.25rem; }
