@@ -22,7 +22,7 @@ public struct PivotOperator: FactoredOperator {
     private let pivotRows: MatrixOperand
     private let coefficients: MatrixOperand
     /// Output row of every pivot, then of every other row.
-    private let rows: [Int32]
+    let rows: [Int32]
 
     /// - Parameters:
     ///   - pivot: W'_pivot (r × n).

@@ -18,6 +18,8 @@ public struct SatenOperator: LinearOperator {
     /// One number for each entry of S, row by row: [entries], or [m, kept of every row] for groups.
     public let values: StoredTensor
     private let positions: [OperatorTensor]
+    /// Where the entries of S stand.
+    let places: SparsePositions
     /// S (m × n).
     private let sparse: SparseMatrix
 
@@ -39,6 +41,7 @@ public struct SatenOperator: LinearOperator {
             MatrixOperand(numbers), as: type,
             shape: pattern.valueShape(rows: entries.rows, columns: entries.columns, entries: entries.count))
         positions = layout.tensors(of: entries)
+        places = entries
         sparse = SparseMatrix(entries, values: self.values)
     }
 
@@ -66,6 +69,7 @@ public struct SatenOperator: LinearOperator {
         self.lowRank = lowRank
         self.pattern = pattern
         positions = PositionLayout(pattern, rows: size.rows, columns: size.columns, entries: count).tensors(of: entries)
+        places = entries
         sparse = SparseMatrix(entries, values: values)
     }
 

@@ -22,9 +22,16 @@ public struct TuckerOperator: SharedInputOperator {
     /// The group, for members that stand as they are stored and have a factor of their inputs.
     public let sharedInputKey: String?
     let map: TuckerMap
+    /// Which member of what group this is, and the tensors of the group in the order of its parts.
+    let member: Int
+    let storage: TuckerStorage
+    let parts: [StoredTensor]
 
     /// - Parameter parts: the tensors of `storage`, in its order.
     init(member: Int, of storage: TuckerStorage, parts: [StoredTensor]) throws(OperatorError) {
+        self.member = member
+        self.storage = storage
+        self.parts = parts
         entry = storage.entry(member: member)
         tensors = zip(storage.parts, parts).map {
             OperatorTensor($0.name, $1, scope: storage.scope, isIndex: $0.isIndex)

@@ -17,6 +17,7 @@ enum Program {
             CompressCommand.self,
             SweepCommand.self,
             VerifyCommand.self,
+            RecoverCommand.self,
             ReconstructCommand.self,
             EvalCommand.self,
             GenerateCommand.self,

@@ -21,7 +21,7 @@ public struct TensorTrainOperator: LinearOperator {
     public let ranks: [Int]
     public let storage: MethodSettings.Storage
     public let tensors: [OperatorTensor]
-    private let blocks: [TrainBlock]
+    let blocks: [TrainBlock]
     public let macs: Int
 
     /// - Parameter type: what the cores are rounded to.

@@ -1,0 +1,79 @@
+import CommandLineKit
+import Jobs
+
+/// `lowrank recover CKPT --reference DENSE --text FILE… -o OUT`
+struct RecoverCommand: Command {
+    static let checkpoint = Argument(.folder("CKPT"), help: "Compressed folder")
+    static let reference = RequiredOption("reference", .folder("DENSE"), help: "The model that it is to be like")
+    static let output = RequiredOption("output", letter: "o", .folder("OUT"), help: "Folder to write")
+    static let shardSize = Setting(
+        "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
+        help: "Largest weight file")
+    static let stages = OptionList(
+        "stages", ValueFormat<RecoveryStage>.choice(), style: .repeated, help: "Only these parts, by default all three")
+    static let blockEpochs = Setting(
+        "block-epochs", .integer("N", from: 1), default: TrainingSettings().blockEpochs,
+        help: "Times that each block sees the text")
+    static let epochs = Setting(
+        "epochs", .integer("N", from: 1), default: TrainingSettings().epochs,
+        help: "Times that the whole network sees the text")
+    static let rate = Setting(
+        "rate", .number("X", from: .exclusive(0)), default: TrainingSettings().rate,
+        help: "Largest step of a number, relative to its tensor")
+    static let stepTokens = Setting(
+        "step-tokens", .integer("N", from: 1), default: TrainingSettings().tokensPerStep, help: "Tokens of a step")
+    static let heldOut = Setting(
+        "held-out", .number("F", from: .exclusive(0), to: .inclusive(0.5)), default: TrainingSettings().heldOutShare,
+        help: "Share of the text that is not learned from")
+    static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
+
+    static let specification = CommandSpecification(
+        "recover", summary: "Refine a compressed model against the dense one without changing a shape",
+        discussion: """
+            First block by block: every matrix by least squares (layers), then the matrices of a block together by \
+            gradient descent on its output (blocks). Then all blocks together on the predictions of the next token \
+            (network). Part of the text is held out; a stage that is no better there changes nothing, and ends early \
+            where nothing is gained. Norms, biases, embeddings and dense layers stay.
+            """,
+        arguments: [checkpoint],
+        sections: [
+            OptionSection("Output", [output, shardSize]), TextOptions.section,
+            OptionSection("Training", [reference, stages, blockEpochs, epochs, rate, stepTokens, heldOut]),
+            OptionSection("Running", [resume]),
+        ], exclusions: [TextOptions.exclusion],
+        examples: [
+            Example("lowrank recover small --reference model --text wiki.txt -o better", "All stages"),
+            Example(
+                "lowrank recover small --reference model --text wiki.txt --stages network --epochs 2 -o better",
+                "Only the last stage, twice over the text"),
+        ])
+
+    private let request: RecoveryRequest
+
+    init(_ arguments: ParsedArguments) throws {
+        guard let source = try TextOptions.source(arguments) else { throw JobError.usage("give --text or --tokens") }
+        var request = RecoveryRequest(
+            checkpoint: arguments[Self.checkpoint], reference: arguments[Self.reference], source: source,
+            output: arguments[Self.output])
+        let stages = arguments[Self.stages]
+        if !stages.isEmpty { request.stages = RecoveryStage.allCases.filter(stages.contains) }
+        request.training.blockEpochs = arguments[Self.blockEpochs]
+        request.training.epochs = arguments[Self.epochs]
+        request.training.rate = arguments[Self.rate]
+        request.training.tokensPerStep = arguments[Self.stepTokens]
+        request.training.heldOutShare = arguments[Self.heldOut]
+        request.maximumShardBytes = arguments[Self.shardSize]
+        request.resume = arguments[Self.resume]
+        self.request = request
+    }
+
+    func run(_ context: RunContext) throws -> ExitCode {
+        var request = request
+        request.force = context.force
+        request.training.seed = context.seed
+        request.commandLine = context.commandLine
+        let report = try RecoverJob(request).run(progress: context.terminal, interruption: context.interruption)
+        context.terminal.publish(text: { report.summary }, json: { report.json.text(pretty: true) })
+        return .done
+    }
+}
