@@ -42,7 +42,8 @@ struct TrainableOperatorTests {
             method: "tucker", values: ["tucker-group": "heads", "tucker-ranks": "10,4,3"], budget: .options,
             members: Array(repeating: (24, 24), count: 4), heads: attention),
         Case(method: "tt"), Case(method: "tt", values: ["tt-order": "3"]),
-        Case(method: "tt", values: ["tt-order": "3"], storage: .pivot), Case(method: "tt", values: ["tt-layout": "split"]),
+        Case(method: "tt", values: ["tt-order": "3"], storage: .pivot),
+        Case(method: "tt", values: ["tt-layout": "split"]),
         Case(method: "mixt", values: ["mixt-branches": "2"], budget: .options),
         Case(method: "mixt", values: ["mixt-branches": "3"], budget: .options, members: [(21, 18)]),
         Case(

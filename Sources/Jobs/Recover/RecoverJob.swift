@@ -13,8 +13,8 @@ import Safetensors
 /// 2. All blocks together, by gradient descent on the predictions.
 ///
 /// Norms, biases, embeddings, the head and dense layers stay. Numbers are trained in Float and rounded once at the end;
-/// a stage that is no better on held-out text leaves them as they were. A run that is stopped, or killed, goes on behind
-/// its last finished block or epoch with `resume`, and ends with the same bytes.
+/// a stage that is no better on held-out text leaves them as they were. A run that is stopped, or killed, goes on
+/// behind its last finished block or epoch with `resume`, and ends with the same bytes.
 ///
 /// - Cost: for each epoch of a stage about three forward passes of the dense model over the text.
 public struct RecoverJob: Sendable {

@@ -53,8 +53,8 @@ struct RecoveryPlan {
         _ compressed: (Checkpoint, Model), _ dense: (Checkpoint, Model), _ request: RecoveryRequest
     ) throws {
         func form(_ checkpoint: Checkpoint, _ model: Model) -> String {
-            "\(checkpoint.modelType ?? "") of \(model.description.layers) layers, width \(model.description.hidden) and "
-                + "vocabulary \(model.vocabularySize)"
+            "\(checkpoint.modelType ?? "") of \(model.description.layers) layers, width "
+                + "\(model.description.hidden) and vocabulary \(model.vocabularySize)"
         }
         let (found, wanted) = (form(dense.0, dense.1), form(compressed.0, compressed.1))
         guard found == wanted else {

@@ -2,8 +2,8 @@ import CommandLineKit
 import MatrixCore
 import Models
 
-/// Epochs of gradient descent with a held-out loss after each: the numbers of the best epoch are kept, and the loop ends
-/// early where several epochs bring nothing.
+/// Epochs of gradient descent with a held-out loss after each: the numbers of the best epoch are kept, and the loop
+/// ends early where several epochs bring nothing.
 ///
 /// The state between epochs is a value, so that it can be written down and gone on from.
 struct TrainingLoop {

@@ -3,8 +3,8 @@ import MatrixCore
 
 /// Steps of stochastic gradient descent with a step size of its own for every number.
 ///
-/// A number moves by rate · size · m̂ / (√v̂ + ε), with running means m of its gradients and v of their squares. The size
-/// is the root mean square of the tensor when training began, so that one rate suits factors of any scale.
+/// A number moves by rate · size · m̂ / (√v̂ + ε), with running means m of its gradients and v of their squares. The
+/// size is the root mean square of the tensor when training began, so that one rate suits factors of any scale.
 ///
 /// - Memory: two Floats for each number.
 /// - Source: Kingma and Ba, arXiv 1412.6980; the size of the tensor is ours.

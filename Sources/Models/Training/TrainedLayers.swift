@@ -90,9 +90,8 @@ public struct TrainedLayers {
             guard let layer = stored[module] else { continue }
             for tensor in layer.numbers {
                 let name = tensor.fullName(in: module)
-                guard written[name] == nil, let values = tensors[name], let type = tensor.tensor.dtype.elementType else {
-                    continue
-                }
+                guard written[name] == nil, let values = tensors[name], let type = tensor.tensor.dtype.elementType
+                else { continue }
                 written[name] = StoredTensor(MatrixOperand(values), as: type, shape: tensor.tensor.shape)
             }
             result[module] = try layer.replacing(module: module, written)

@@ -44,7 +44,8 @@ struct LossTests {
     }
 
     @Test func distanceOfHiddenStatesIsRelative() {
-        let x = Matrix(rows: 2, columns: 2, elements: [1, 2, 3, 4]), t = Matrix(rows: 2, columns: 2, elements: [1, 0, 3, 0])
+        let x = Matrix(rows: 2, columns: 2, elements: [1, 2, 3, 4])
+        let t = Matrix(rows: 2, columns: 2, elements: [1, 0, 3, 0])
         var slope = Matrix(rows: 2, columns: 2)
         let loss = HiddenStateLoss.compute(x.view, reference: t.view, gradient: slope.mutableView())
         #expect(abs(loss - 0.5 * 20 * 2 / 10) < 1e-12)

@@ -45,8 +45,8 @@ struct RandomBlock: CustomTestStringConvertible {
         RandomBlock(name: "experts, all used, shares as they are", mixer: .experts(active: 3, normalised: false)),
         RandomBlock(name: "gate and up together", mixer: .gatedTogether),
         RandomBlock(
-            name: "gpt-neox", residual: .parallel, norm: .layer, fused: .byHead, keyValueHeads: 4, rotated: 2, mixer: .plain,
-            activation: .gelu, hasBiases: true),
+            name: "gpt-neox", residual: .parallel, norm: .layer, fused: .byHead, keyValueHeads: 4, rotated: 2,
+            mixer: .plain, activation: .gelu, hasBiases: true),
         RandomBlock(
             name: "gpt-2", norm: .layer, fused: .byPart, keyValueHeads: 4, rotated: 0, mixer: .plain,
             activation: .geluTanh, hasBiases: true),
@@ -106,7 +106,8 @@ struct RandomBlock: CustomTestStringConvertible {
                 .fused(linear("qkv", (heads + 2 * keyValueHeads) * d, hidden, seed: 1), fused)
             } else {
                 .separate(
-                    query: linear("q", heads * d, hidden, seed: 1), key: linear("k", keyValueHeads * d, hidden, seed: 2),
+                    query: linear("q", heads * d, hidden, seed: 1),
+                    key: linear("k", keyValueHeads * d, hidden, seed: 2),
                     value: linear("v", keyValueHeads * d, hidden, seed: 3))
             }
         let attention = Attention(
