@@ -51,7 +51,7 @@ struct TruncatedForms {
         evidence.shift = problem.shift
         evidence.roundingError = roundingError(of: candidate)
         if task.objective.isPlain { evidence.plainError = candidate.error }
-        evidence.details["spectrum"] = SpectrumSample.json(svd.singularValues, rank: rank)
+        evidence.details["spectrum"] = SpectrumSample.json(svd.singularValues, rank: candidate.rank)
         if svd.evidence.solver == .randomized {
             evidence.details["excess_error"] = JSON(svd.evidence.excessEstimate)
         }
