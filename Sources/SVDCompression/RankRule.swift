@@ -89,7 +89,7 @@ struct RankRule {
 }
 
 extension TruncatedSVD {
-    /// Decomposes with the rank that a rule gives for a budget; `chosen` is that rank, also where it is above min(m, n).
+    /// Decomposes with the rank that a rule gives for a budget; `chosen` is that rank, even above min(m, n).
     /// A rank that saves nothing is not computed.
     func decompose(
         _ matrix: MatrixOperand, rule: RankRule, budget: Budget, _ chosen: inout Int

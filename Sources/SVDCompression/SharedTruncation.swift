@@ -25,7 +25,7 @@ final class SharedTruncation {
         self.requests = requests
     }
 
-    /// The truncation for a size, and its rank, also where that is above min(m, n); one that saves nothing is not computed.
+    /// The truncation for a size, and its rank, even above min(m, n); one that saves nothing is not computed.
     func truncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
         if case .randomized = route, let rank = request.rule.rank(for: request.budget) {
             return (try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: rank) }, rank)

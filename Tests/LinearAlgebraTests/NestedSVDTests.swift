@@ -70,7 +70,7 @@ struct NestedSVDTests {
 
     @Test func ranksFollowFromTheSpectrum() throws {
         let a = operand(matrix(60, 50, decay: 1, seed: 5), .float32)
-        let nested = try NestedSVD(a) { spectrum in [spectrum.prefix { $0 > spectrum[0] / 2 }.count, spectrum.count + 3] }
+        let nested = try NestedSVD(a) { values in [values.prefix { $0 > values[0] / 2 }.count, values.count + 3] }
         #expect(nested.ranks.last == 50)
         let first = nested.ranks[0]
         #expect(try nested.truncated(to: first).rank == first)

@@ -57,8 +57,8 @@ struct AllocationCommandTests {
     @Test func spectraAreKeptInAFile() throws {
         let file = folder.at("spectra.safetensors"), rule = "--keep 0.5 --allocation greedy"
         func plan(_ options: String, _ output: String) throws -> ProgramRun {
-            try ProgramRun.of(
-                ["plan", ModelFolder.fixture, "-o", folder.at(output), "-q"] + options.split(separator: " ").map(String.init))
+            let words = options.split(separator: " ").map(String.init)
+            return try ProgramRun.of(["plan", ModelFolder.fixture, "-o", folder.at(output), "-q"] + words)
         }
         #expect(try compress("\(rule) --spectra \(file)").code == 3)
         #expect(try plan("\(rule) --spectra \(file) --layers 0-2", "some.json").code == 0)

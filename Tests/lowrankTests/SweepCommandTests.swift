@@ -19,6 +19,11 @@ struct SweepCommandTests {
         try #require(try JSON.parse(file: folder.at(name) + "/sweep.json")["points"]?.array)
     }
 
+    /// A figure of every matrix of the compression beside the sweep.
+    private func errors(_ key: String) throws -> [Double] {
+        try folder.report(of: "alone")["tensors"]?.array?.compactMap { $0[key]?.double } ?? []
+    }
+
     private func content(of path: String) throws -> [String: Data] { try folder.content(of: path) }
 
     /// Options of a sweep with one point each, and those of `compress` that are the same.
@@ -42,7 +47,8 @@ struct SweepCommandTests {
             }
         ),
         (
-            "--methods tt,tucker --tt-order 2/3 --tucker-algorithm hosvd/hooi --tucker-group heads --keep 0.6,0.4 --layers 2",
+            "--methods tt,tucker --tt-order 2/3 --tucker-algorithm hosvd/hooi --tucker-group heads --keep 0.6,0.4 "
+                + "--layers 2",
             ["tt --tt-order 2", "tt --tt-order 3"].flatMap { method in
                 ["0.6", "0.4"].map { "--method \(method) --keep \($0) --layers 2" }
             }
@@ -54,8 +60,8 @@ struct SweepCommandTests {
         ),
         (
             "--methods mixt,saten --mixt-branches 2/3 --saten-density 0.1/0.2 --keep 0.7 --layers 3",
-            ["mixt --mixt-branches 2", "mixt --mixt-branches 3", "saten --saten-density 0.1", "saten --saten-density 0.2"]
-                .map { "--method \($0) --keep 0.7 --layers 3" }
+            ["mixt --mixt-branches 2", "mixt --mixt-branches 3"].map { "--method \($0) --keep 0.7 --layers 3" }
+                + ["0.1", "0.2"].map { "--method saten --saten-density \($0) --keep 0.7 --layers 3" }
         ),
     ]
 
@@ -75,7 +81,7 @@ struct SweepCommandTests {
             for key in ["parameters", "bytes", "macs", "keep_compressed", "keep_model"] {
                 #expect(point[key] == totals?[key], "\(options): \(key)")
             }
-            let errors = try folder.report(of: "alone")["tensors"]?.array?.compactMap { $0["relative_error"]?.double } ?? []
+            let errors = try errors("relative_error")
             #expect(point["relative_error"]?.double == errors.reduce(0, +) / Double(errors.count))
         }
     }
@@ -108,14 +114,15 @@ struct SweepCommandTests {
             ).code == 0)
         for options in [text, "--stats \(folder.at("stats")) --objective activations,asvd"] {
             #expect(
-                try run("sweep", "--methods svd --keep 0.6,0.4 --layers 0-1 \(options) --write 1 -q --force", to: "sweep")
-                    .code == 0)
+                try run(
+                    "sweep", "--methods svd --keep 0.6,0.4 --layers 0-1 \(options) --write 1 -q --force", to: "sweep"
+                ).code == 0)
             let first = options.replacingOccurrences(of: "activations,asvd", with: "activations")
             #expect(
                 try run("compress", "--keep 0.6 --layers 0-1 \(first) -q --force", to: "alone").code == 0)
             let point = try points(of: "sweep")[0]
             #expect(try content(of: "sweep/" + (point["output"]?.string ?? "")) == content(of: "alone"))
-            let errors = try folder.report(of: "alone")["tensors"]?.array?.compactMap { $0["activation_error"]?.double } ?? []
+            let errors = try errors("activation_error")
             #expect(errors.count == 14 && point["activation_error"]?.double == errors.reduce(0, +) / 14)
         }
     }
@@ -149,7 +156,8 @@ struct SweepCommandTests {
     @Test func aDryRunListsThePointsAndWritesNothing() throws {
         let found = try run("sweep", "--methods svd,tt --keep 0.5,0.4 --dry-run --json", to: "sweep")
         let points = try #require(try JSON.parse(found.output)["points"]?.array)
-        #expect(points.map { $0["label"]?.string } == ["1-svd-keep=0.5", "2-svd-keep=0.4", "3-tt-keep=0.5", "4-tt-keep=0.4"])
+        let labels = ["1-svd-keep=0.5", "2-svd-keep=0.4", "3-tt-keep=0.5", "4-tt-keep=0.4"]
+        #expect(points.map { $0["label"]?.string } == labels)
         #expect(points.allSatisfy { $0["parameters"]?.int != nil })
         #expect(try folder.names.isEmpty)
     }

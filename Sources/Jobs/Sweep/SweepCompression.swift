@@ -4,7 +4,7 @@ import CompressionCore
 import Planning
 import Safetensors
 
-/// Compresses the points of a sweep together: every matrix is read once, and what points have in common is computed once.
+/// Compresses the points of a sweep together: every matrix is read once, and what points have in common computed once.
 ///
 /// Points of one method that treat the same matrices in the same metric are variants of one compression
 /// (`Compressor.compress(_:variants:receive:)`). Points in sequence need inputs of their own and run one by one.

@@ -118,7 +118,9 @@ public struct SweepJob: Sendable {
     ) throws -> (source: SweepEvaluation.Score, points: [SweepEvaluation.Score]) {
         progress.begin(ProgressStage("eval", total: plan.points.count + 1, unit: .items("models")))
         defer { progress.end() }
-        func score(_ label: String, _ operators: () throws -> [String: any LinearOperator]) throws -> SweepEvaluation.Score {
+        func score(
+            _ label: String, _ operators: () throws -> [String: any LinearOperator]
+        ) throws -> SweepEvaluation.Score {
             try interruption.check()
             defer { progress.advance(by: 1, label) }
             let unit = "score " + label

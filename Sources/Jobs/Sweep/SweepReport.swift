@@ -64,7 +64,9 @@ extension SweepReport.Point {
             "options": .object(JSONObject(point.options.map { (key: $0.name, value: JSON($0.value)) })),
             "target": ["kind": JSON(target.parts.kind), "value": target.parts.value],
         ]
-        for key in ["keep_compressed", "keep_model", "parameters", "bytes", "macs"] { json[key] = totals?[key] ?? .null }
+        for key in ["keep_compressed", "keep_model", "parameters", "bytes", "macs"] {
+            json[key] = totals?[key] ?? .null
+        }
         json["relative_error"] = JSON(Self.mean(report.lines.map(\.relativeError)))
         let activation = report.lines.map { $0.report["activation_error"]?.double }
         let isKnown = activation.contains { $0 != nil }
@@ -129,7 +131,7 @@ extension SweepReport {
                 Quantity.significant(number("relative_error"), 4),
             ]
             if isScored {
-                cells.append(point.json["perplexity"]?.double.map { Quantity.significant($0, 5) } ?? "above all numbers")
+                cells.append(point.json["perplexity"]?.double.map { Quantity.significant($0, 5) } ?? "infinite")
             }
             table.add(cells)
         }

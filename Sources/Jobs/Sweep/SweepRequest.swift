@@ -45,7 +45,8 @@ public struct SweepRequest: Sendable {
     var options: [String: String] {
         var options: [String: String] = [:]
         for point in points {
-            options["point " + point.label] = point.request.options.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+            let words = point.request.options.map { "\($0.name)=\($0.value)" }
+            options["point " + point.label] = words.joined(separator: " ")
         }
         options["write"] = written.sorted().joined(separator: " ")
         for (name, value) in evaluation?.options ?? [] { options["eval " + name] = value }

@@ -2,9 +2,9 @@ import MatrixCore
 
 /// The eigenvectors of a Gram matrix, from which truncations to several ranks are made.
 ///
-/// What a truncation needs is made when the first one asks for it, for all columns of the largest rank; the columns of a
-/// smaller one are the first of these, to the bit, because a column of a product does not depend on the others. Very few
-/// columns would be multiplied by another kernel with sums in another order, so there are never fewer than
+/// What a truncation needs is made when the first one asks for it, for all columns of the largest rank; those of a
+/// smaller one are the first of these, to the bit, because a column of a product does not depend on the others. A few
+/// columns alone would be multiplied by another kernel with sums in another order, so there are never fewer than
 /// `leastColumns`.
 final class GramDecomposition {
     /// Singular values, descending, as the Gram matrix has them.

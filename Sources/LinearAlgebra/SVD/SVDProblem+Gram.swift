@@ -151,8 +151,8 @@ extension SVDProblem {
         return long
     }
 
-    /// long[:, ..<columns] ← A · short[:, ..<columns] in Double, columns brought to length 1. The product is made once, for
-    /// all columns that any rank needs.
+    /// long[:, ..<columns] ← A · short[:, ..<columns] in Double, columns brought to length 1. The product is made once,
+    /// for all columns that any rank needs.
     private func multiplyInDouble(_ factors: inout Factors, columns: Int, _ decomposition: GramDecomposition) {
         guard columns > 0 else { return }
         let product: (long: Matrix64, lengths: [Double])

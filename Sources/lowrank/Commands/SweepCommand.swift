@@ -10,7 +10,8 @@ struct SweepCommand: Command {
         help: "Also write checkpoints, to DIR/points: all, numbers such as 1,3-5, or a regular expression on labels")
     static let evalText = OptionList(
         "eval-text", .file(), style: .variadic, help: "Text to measure the perplexity of every point on, UTF-8")
-    static let evalTokens = Option("eval-tokens", .file(), help: "Token ids in place of --eval-text: JSON or safetensors")
+    static let evalTokens = Option(
+        "eval-tokens", .file(), help: "Token ids in place of --eval-text: JSON or safetensors")
     static let evalSamples = Option(
         "eval-samples", .integer("N", from: 1),
         help: "First N windows or documents of --eval-text; without --text, --samples says so too")
@@ -35,8 +36,8 @@ struct SweepCommand: Command {
         examples: [
             Example("lowrank sweep model -o results --methods svd,tucker --keep 0.9,0.8,0.7", "Six points"),
             Example(
-                "lowrank sweep model -o results --methods svd --storage factors,pivot --keep 0.8,0.6 --eval-text wiki.txt",
-                "Two forms at two sizes, with their perplexity"),
+                "lowrank sweep model -o results --methods svd --storage factors,pivot --keep 0.8 --eval-text wiki.txt",
+                "Two forms of one size, with their perplexity"),
             Example(
                 "lowrank sweep model -o results --methods tt --tt-order 2/3 --keep 0.5 --write 2",
                 "Trains of two and three cores; the checkpoint of the second is written"),

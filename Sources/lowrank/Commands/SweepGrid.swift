@@ -40,7 +40,6 @@ struct SweepGrid {
 
     // MARK: Making the points
 
-    /// - Parameter passed: words of options that are the same for every point.
     /// - Throws: `UsageError` or `JobError.usage` of a point; `CompressionError` of a method that can do none of its.
     init(_ arguments: ParsedArguments, checkpoint: String) throws {
         let given = Dictionary(uniqueKeysWithValues: arguments.optionWords.map { ($0.option, $0.words) })
@@ -167,13 +166,13 @@ struct SweepGrid {
         do {
             pattern = try Regex(selection)
         } catch {
-            throw JobError.usage("--write \(selection): neither all, nor numbers such as 1,3-5, nor a regular expression")
+            throw JobError.usage(
+                "--write \(selection): neither all, nor numbers such as 1,3-5, nor a regular expression")
         }
         let labels = points.map(\.label).filter { $0.contains(pattern) }
         guard !labels.isEmpty else {
-            throw JobError.usage(
-                "--write \(selection) matches no point; they are \(points.prefix(5).map(\.label).joined(separator: ", "))"
-                    + (points.count > 5 ? ", …" : ""))
+            let some = points.prefix(5).map(\.label) + (points.count > 5 ? ["…"] : [])
+            throw JobError.usage("--write \(selection) matches no point; they are \(some.joined(separator: ", "))")
         }
         return Set(labels)
     }
@@ -181,7 +180,8 @@ struct SweepGrid {
     private func numbers(_ text: String) throws -> [Int] {
         try text.split(separator: ",", omittingEmptySubsequences: false).flatMap { part -> ClosedRange<Int> in
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-            guard (1...2).contains(ends.count), let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last
+            guard (1...2).contains(ends.count), let first = ends.first ?? nil, let last = ends.last ?? nil,
+                first <= last
             else { throw JobError.usage("--write \(text): expected numbers of points such as 1,3-5") }
             guard first >= 1, last <= points.count else {
                 throw JobError.usage("--write \(text): there are \(points.count) points, counted from 1")

@@ -18,7 +18,7 @@ final class SpectraCache {
     private var isChanged = false
 
     /// Reads the file that a request names.
-    /// - Throws: `JobError.badInput` where it has something else; what is wrong with a file that is missing or malformed.
+    /// - Throws: `JobError.badInput` where it has something else; what is wrong with a file that is missing or broken.
     init(_ request: CompressionRequest, of checkpoint: Checkpoint) throws {
         self.request = request.spectra
         var metadata = ["spectra_version": Self.version, "model_fingerprint": try checkpoint.fingerprint()]
@@ -38,7 +38,7 @@ final class SpectraCache {
         for name in metadata.keys.sorted() where file.metadata[name] != metadata[name] {
             let found = file.metadata[name] ?? "nothing"
             throw JobError.badInput(
-                "the spectra are not those asked for: \(name) is \(found), expected \(metadata[name] ?? "")", file: path)
+                "these are other spectra: \(name) is \(found), expected \(metadata[name] ?? "")", file: path)
         }
         for tensor in file.tensors where tensor.name.hasSuffix(Self.suffix) {
             guard tensor.dtype == .f64, tensor.shape.count == 1 else {
