@@ -29,7 +29,7 @@ struct NestedSVDTests {
     private func expectSame(_ a: MatrixOperand, ranks: [Int], route: TruncatedSVD.Route) throws {
         let nested = try NestedSVD(a, route: route) { _ in ranks }
         for rank in nested.ranks {
-            let cut = try nested.truncated(to: rank), alone = try TruncatedSVD(route: route).decompose(a, rank: rank)
+            let cut = try nested.truncated(to: rank), alone = try TruncatedSVD(route: route).decompose(a) { _ in rank }
             #expect(bits(cut.u) == bits(alone.u), "U of rank \(rank), \(a.rows) × \(a.columns) \(route)")
             #expect(bits(cut.v) == bits(alone.v), "V of rank \(rank), \(a.rows) × \(a.columns) \(route)")
             #expect(cut.singularValues == alone.singularValues)

@@ -136,6 +136,7 @@ struct SweepCommandTests {
             try String(contentsOfFile: folder.at(name) + "/sweep.csv", encoding: .utf8).split(separator: "\n")
                 .map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
         }
+        #expect(try String(contentsOfFile: folder.at("one/sweep.html"), encoding: .utf8).contains("<svg"))
         let csv = try lines("one")
         #expect(
             csv[0].joined(separator: ",")

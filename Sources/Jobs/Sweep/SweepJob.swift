@@ -3,6 +3,7 @@ import CommandLineKit
 import CompressionCore
 import Kernels
 import Planning
+import Reporting
 import Safetensors
 
 /// Compresses a checkpoint in many ways at once, and says what each costs and loses.
@@ -53,6 +54,7 @@ public struct SweepJob: Sendable {
                 evaluation: evaluation.flatMap { evaluation in scores.map { (evaluation.json, $0.source) } })
             try AtomicFile.write(found.csv, to: staged.path + "/sweep.csv")
             try AtomicFile.write(found.json.text(pretty: true), to: staged.path + "/sweep.json")
+            try AtomicFile.write(try SweepPage.html(from: found.json, limit: nil), to: staged.path + "/sweep.html")
             return found
         }
     }

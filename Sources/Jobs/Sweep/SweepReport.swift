@@ -5,7 +5,7 @@ import Kernels
 import Planning
 import Safetensors
 
-/// What a sweep found: `sweep.json` (version 1) and `sweep.csv`.
+/// What a sweep found: `sweep.json` (version 1), from which its page is made, and `sweep.csv`.
 ///
 /// The figures of a point are those of `compress` and `eval` with the same options. Its errors are means over the
 /// selected matrices, where one that stays dense counts as 0.
@@ -62,8 +62,10 @@ extension SweepReport.Point {
         var json: JSON = [
             "label": JSON(point.label), "method": JSON(point.request.method),
             "options": .object(JSONObject(point.options.map { (key: $0.name, value: JSON($0.value)) })),
-            "target": ["kind": JSON(target.parts.kind), "value": target.parts.value],
+            "target": ["kind": JSON(target.parts.kind)],
         ]
+        // None where the options of the method state the size.
+        if !target.parts.value.isNull { json["target"]?["value"] = target.parts.value }
         for key in ["keep_compressed", "keep_model", "parameters", "bytes", "macs"] {
             json[key] = totals?[key] ?? .null
         }

@@ -7,8 +7,8 @@ import MatrixCore
 /// let small = try svd.truncated(to: 64)
 /// ```
 ///
-/// Every truncation is, to the bit, what `TruncatedSVD` gives at that rank alone; what differs between ranks, such as
-/// the precision that the error allows, is decided for each.
+/// Every truncation is, to the bit, what `TruncatedSVD.decompose(_:choosingRank:)` gives at that rank alone; what differs
+/// between ranks, such as the precision that the error allows, is decided for each.
 ///
 /// - Cost: a decomposition at the largest rank, and a copy of the columns for every other; truncations that call for
 ///   another precision, or for the direct route, share one more computation of their kind. The randomised route depends
