@@ -50,12 +50,12 @@ import Testing
         #expect((result.evidence.truncationError - optimum).magnitude <= 1e-6 * optimum)
     }
 
-    /// Repeated values at the cut have no gap; the bound must hold all the same.
+    /// Repeated values at the cut have no gap; whichever route is taken, the bound must hold all the same.
     @Test func aCutWithoutAGapIsFine() throws {
         let values = (0..<80).map { $0 < 10 ? 3.0 : $0 < 60 ? 2.0 : 1.0 }
         let a = Matrix(rounding: matrix(rows: 100, columns: 80, spectrum: values), columns: 80)
         let result = try Self.svd.decompose(MatrixOperand(a), rank: 30)
-        #expect(result.evidence.solver == .mixed && result.evidence.excessEstimate <= 1e-6)
+        #expect(result.evidence.excessEstimate <= 1e-6)
         #expect(excess(of: result, a, JacobiOracle(Matrix64(a)).singularValues) <= 1e-6)
     }
 
