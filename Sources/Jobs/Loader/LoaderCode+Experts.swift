@@ -1,13 +1,6 @@
 extension LoaderCode {
     /// Mixtures of experts, which the two lines of transformers build differently.
     static let experts = #"""
-    class RouterLogits(nn.Module):
-        """Passes logits on, for transformers to record."""
-
-        def forward(self, logits):
-            return logits
-
-
     class Experts(nn.Module):
         """Experts as the folder names them: each a module with its layers, or stacks, whose slices are layers where
         some of them are compressed."""
@@ -44,24 +37,31 @@ extension LoaderCode {
 
 
     class ExpertBlock(nn.Module):
-        """Router and experts, in place of the block of either line of transformers."""
+        """Router and experts, in place of the block of either line of transformers.
 
-        def __init__(self, config, experts, returns_logits):
-            super().__init__()
-            self.top_k, self.returns_logits = config.num_experts_per_tok, returns_logits
+        transformers 5 records the logits of routers, whose module stays; transformers 4 those of its blocks, which give
+        them beside the result."""
+
+        def __init__(self, config, dense, experts):
+            nn.Module.__init__(self)
+            self.top_k, self.returns_logits = config.num_experts_per_tok, isinstance(dense.gate, nn.Linear)
             self.normalises = getattr(config, "norm_topk_prob", True)
             self.jitter = getattr(config, "router_jitter_noise", 0.0) or 0.0
             self.activation = ACT2FN[config.hidden_act]
-            count = getattr(config, "num_local_experts", None) or config.num_experts
-            self.gate = nn.Linear(config.hidden_size, count, bias=False)
-            self.router_logits = RouterLogits()
+            self.gate = dense.gate
             self.experts = experts
+
+        @classmethod
+        def replacing(cls, config, dense, experts):
+            """A block that transformers takes for one of its own."""
+            return type(cls.__name__, (cls, type(dense)), {})(config, dense, experts)
 
         def forward(self, hidden):
             if self.training and self.jitter > 0:
                 hidden = hidden * torch.empty_like(hidden).uniform_(1 - self.jitter, 1 + self.jitter)
             x = hidden.reshape(-1, hidden.shape[-1])
-            logits = self.router_logits(self.gate(x))
+            routed = self.gate(x)
+            logits = routed[0] if isinstance(routed, tuple) else routed
             weights, chosen = F.softmax(logits, dim=-1, dtype=torch.float).topk(self.top_k, dim=-1)
             if self.normalises:
                 weights = weights / weights.sum(dim=-1, keepdim=True)

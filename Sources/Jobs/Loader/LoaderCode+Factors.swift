@@ -17,6 +17,7 @@ extension LoaderCode {
     from torch import nn
     from torch.nn import functional as F
     from transformers.activations import ACT2FN
+    from transformers.pytorch_utils import Conv1D
 
     FORMAT_VERSION = 1
 

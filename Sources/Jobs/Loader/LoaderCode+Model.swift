@@ -57,17 +57,18 @@ extension LoaderCode {
                 stacks = f"layers.{index}.{EXPERTS['block']}.experts."
                 sliced = {name for name in EXPERTS["layers"] if any(e.startswith(f"{stacks}{name}.") for e in entries)}
                 experts = Experts(count, config.hidden_size, intermediate, EXPERTS["layers"], sliced)
-                block = ExpertBlock(config, experts, returns_logits=attribute == "block_sparse_moe")
+                block = ExpertBlock.replacing(config, layer._modules[attribute], experts)
                 delattr(layer, attribute)
                 layer.add_module(EXPERTS["block"], block)
                 if attribute != EXPERTS["block"]:
                     layer.__dict__[attribute] = block  # called by this name, stored under the other
 
         def _get_key_renaming_mapping(self, checkpoint_keys, *arguments, **options):
-            """transformers 4 drops keys without the prefix of the base model when it opens that alone."""
+            """transformers 4, which alone calls this, takes a key without the prefix of the base model for a head's.
+            Keys that all models have stay as they are, and leave its list, from which it would drop them later."""
             shared = [key for key in checkpoint_keys if key.startswith("lowrank.")]
-            others = [key for key in checkpoint_keys if not key.startswith("lowrank.")]
-            mapping = super()._get_key_renaming_mapping(others, *arguments, **options)
+            checkpoint_keys[:] = [key for key in checkpoint_keys if not key.startswith("lowrank.")]
+            mapping = super()._get_key_renaming_mapping(checkpoint_keys, *arguments, **options)
             return {**mapping, **{key: key for key in shared}}
 
         @classmethod
@@ -85,17 +86,8 @@ extension LoaderCode {
 
 
     def sides_of(dense):
-        """(out, in) of a linear layer, or of GPT-2's transposed one."""
-        if isinstance(dense, nn.Linear):
-            return dense.out_features, dense.in_features
-        return dense.weight.shape[1], dense.weight.shape[0]
-
-
-    def recorded(dense):
-        """What transformers records of a model, with the router logits taken from our blocks."""
-        recorders = dict(getattr(dense, "_can_record_outputs", None) or {})
-        if "router_logits" in recorders:
-            recorders["router_logits"] = type(recorders["router_logits"])(RouterLogits, index=0)
-        return recorders
+        """(out, in) of a linear layer; GPT-2's are transposed."""
+        sides = tuple(dense.weight.shape)
+        return sides[::-1] if isinstance(dense, Conv1D) else sides
     """#
 }

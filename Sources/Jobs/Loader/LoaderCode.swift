@@ -29,7 +29,6 @@ enum LoaderCode {
         """
         class \(name)(LowRankModel, transformers.\(name)):
             config_class = \(family.configuration)
-            _can_record_outputs = recorded(transformers.\(name))
         """
     }
 }
