@@ -77,7 +77,7 @@ def check(program, model, scratch):
     worst, count = 0.0, 0
     for name, weight in weights.items():
         difference = (weight - before[name]).double().numpy()
-        if difference.ndim != 2 or not np.abs(after[name] - before[name]).max() > 0:
+        if difference.ndim != 2 or not (after[name] - before[name]).abs().max() > 0:
             continue
         values = np.linalg.svd(difference, compute_uv=False)
         optimum = np.sqrt((values[4:] ** 2).sum())
