@@ -6,9 +6,9 @@
 For every model (the fixtures by default): the loss of a compression as an adapter of full rank gives the dense weights
 again; one of limited rank has the error that numpy's SVD of the difference has; logits of the merged model are those of
 the dense one. Also checks what converters to GGUF need of `reconstruct`: the tensor names, shapes and types of the
-source, and its config.json.
+source, and its config.json; with the package gguf, that llama.cpp's table knows every name.
 
-Needs numpy, torch, transformers, peft and safetensors.
+Needs numpy, torch, transformers and peft; gguf if there.
 """
 
 import argparse
@@ -22,6 +22,11 @@ import numpy as np
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
+
+try:
+    import gguf
+except ImportError:
+    gguf = None
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -92,6 +97,12 @@ def check(program, model, scratch):
     first, second = (json.loads((folder / "config.json").read_text()) for folder in (model, scratch / "kept"))
     title = "reconstruct: names, types, shapes and config.json of the source"
     rows.append((title, 0.0 if same and first == second else 1.0, 0))
+    if gguf:
+        table = gguf.get_tensor_name_map(getattr(gguf.MODEL_ARCH, source.config.model_type.upper()), 1024)
+        unknown = [name for name in found if table.get_name(name, try_suffixes=(".weight", ".bias")) is None]
+        rows.append((f"reconstruct: names of {len(found)} that llama.cpp's table lacks", float(len(unknown)), 0))
+    else:
+        print("names in llama.cpp's table: skipped, needs the package gguf")
     return rows
 
 
