@@ -20,7 +20,8 @@ struct BlockRecovery {
         guard let target = states.target else { preconditionFailure("the dense block comes first") }
         let weights = TrainingWeights(training: Set(layers.modules))
         let loop = TrainingLoop(
-            text: text, settings: settings, epochs: settings.blockEpochs, title: "block \(layer)",
+            text: text, settings: settings, epochs: settings.blockEpochs, rate: settings.rate,
+            title: "block \(layer)",
             gradient: { try gradient($0, $1, target, weights) }, evaluate: { try evaluate($0, target, weights) })
         return try loop.run(&layers, progress, interruption)
     }

@@ -22,6 +22,9 @@ struct NetworkRecovery {
     /// Activations of all blocks that are kept at most.
     private static let keptBytes = 1 << 30
 
+    /// Of the rate of blocks: their stage has done the long way already.
+    private static let rateShare = 0.25
+
     /// - Returns: held-out losses before and after each epoch, in nats per token.
     func run(
         _ layers: inout TrainedLayers, from earlier: TrainingLoop.State?, _ progress: any ProgressReporter,
@@ -29,7 +32,8 @@ struct NetworkRecovery {
     ) throws -> [Double] {
         let weights = TrainingWeights(training: Set(layers.modules))
         let loop = TrainingLoop(
-            text: text, settings: settings, epochs: settings.epochs, title: "network",
+            text: text, settings: settings, epochs: settings.epochs,
+            rate: settings.rate * Self.rateShare, title: "network",
             gradient: { try gradient($0, $1, weights) }, evaluate: { try evaluate($0, weights) })
         return try loop.run(&layers, from: earlier, progress, interruption, save: save)
     }

@@ -50,13 +50,13 @@ public struct TrainingSettings: Sendable {
     public var blockEpochs = 2
     /// Times that the whole network sees the text.
     public var epochs = 6
-    /// Largest step of a number, in units of the root mean square of its tensor.
+    /// Largest step of a number, in units of the root mean square of its tensor; a quarter of it for the whole network.
     public var rate = 0.02
     /// Tokens of whole sequences that a step is made from, at most, but for one longer sequence.
     public var tokensPerStep = 4096
     /// Share of the sequences that no step sees, to tell when to stop.
     public var heldOutShare = 0.1
-    /// Epochs without a better held-out loss before a stage ends.
+    /// Epochs in a row without a lower held-out loss than the one before, after which a stage ends.
     public var patience = 2
     /// Of the order of sequences.
     public var seed: UInt64 = 0

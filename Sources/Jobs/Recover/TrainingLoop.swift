@@ -18,13 +18,19 @@ struct TrainingLoop {
         var epoch: Int { losses.count - 1 }
 
         var bestLoss: Double { losses.min() ?? 0 }
-        /// Epochs since the best.
-        var idle: Int { losses.count - 1 - (losses.firstIndex(of: bestLoss) ?? 0) }
+        /// Last epochs without a lower loss than the epoch before. A rise at the first, large steps is made up for by
+        /// later ones, so the best loss so far says little.
+        var idle: Int {
+            let falls = zip(losses, losses.dropFirst()).map { $1 < $0 }
+            return falls.reversed().prefix { !$0 }.count
+        }
     }
 
     let text: RecoveryText
     let settings: TrainingSettings
     let epochs: Int
+    /// Largest, of the steps of all epochs.
+    let rate: Double
     /// Named in progress.
     let title: String
     /// Loss of a batch, per token, and its gradients.
@@ -63,7 +69,7 @@ struct TrainingLoop {
     ) throws {
         let epoch = state.epoch
         let batches = text.batches(epoch: epoch, seed: settings.seed, tokensPerStep: settings.tokensPerStep)
-        let schedule = RateSchedule(peak: Float(settings.rate), steps: epochs * batches.count)
+        let schedule = RateSchedule(peak: Float(rate), steps: epochs * batches.count)
         for (index, batch) in batches.enumerated() {
             try interruption.check()
             let (loss, gradients) = try gradient(layers, batch)

@@ -19,7 +19,7 @@ struct RecoverCommand: Command {
         help: "Times that the whole network sees the text")
     static let rate = Setting(
         "rate", .number("X", from: .exclusive(0)), default: TrainingSettings().rate,
-        help: "Largest step of a number, relative to its tensor")
+        help: "Largest step of a number, relative to its tensor; a quarter for the whole network")
     static let stepTokens = Setting(
         "step-tokens", .integer("N", from: 1), default: TrainingSettings().tokensPerStep, help: "Tokens of a step")
     static let heldOut = Setting(
