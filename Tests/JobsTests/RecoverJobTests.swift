@@ -88,7 +88,6 @@ struct RecoverJobTests {
         #expect(report.json["tensors"]?.array?.count == earlier["tensors"]?.array?.count)
     }
 
-    /// Factors shared by all experts or heads of a block, or made of other parts, learn from all that use them.
     @Test func leastSquaresByItselfLowersTheErrorsOfMatrices() throws {
         let compressed = try compress()
         var request = request(compressed, "out", samples: 24)
@@ -113,20 +112,27 @@ struct RecoverJobTests {
         #expect(try weights("one") == weights("three"))
     }
 
-    /// Stopped in a block, between blocks and in both epochs of the network.
-    @Test(arguments: [40, 130, 200, 215, 225])
-    func stoppedRunsGoOnToTheSameBytes(checks: Int) throws {
+    /// Stopped in a block, between blocks and, counted from the end, in both epochs of the network.
+    @Test(arguments: [0.1, 0.4, 0.7, -7, -3])
+    func stoppedRunsGoOnToTheSameBytes(place share: Double) throws {
         let compressed = try compress()
-        _ = try RecoverJob(request(compressed, "whole")).run()
         let asked = Mutex(0)
-        let interruption = Interruption {
-            asked.withLock { asked in
-                asked += 1
-                return asked > checks
-            }
-        }
+        _ = try RecoverJob(request(compressed, "whole")).run(
+            interruption: Interruption {
+                asked.withLock { $0 += 1 }
+                return false
+            })
+        let all = Double(asked.withLock { $0 })
+        let last = Int(share > 0 ? share * all : all + share)
+        asked.withLock { $0 = 0 }
         #expect(throws: JobError.self) {
-            try RecoverJob(request(compressed, "out")).run(interruption: interruption)
+            try RecoverJob(request(compressed, "out")).run(
+                interruption: Interruption {
+                    asked.withLock { asked in
+                        asked += 1
+                        return asked > last
+                    }
+                })
         }
         var resumed = request(compressed, "out")
         resumed.resume = true
