@@ -84,11 +84,33 @@ struct AllocationCommandTests {
         #expect(FileManager.default.contents(atPath: file) == all)
     }
 
+    /// A search may only find ranks that predict better on its text, and repeats itself.
+    @Test func searchesFindBetterRanksAndRepeat() throws {
+        let text = ModelFolder.fixture + "/calibration.txt"
+        let options = "--keep 0.5 --text \(text) --context 64 --samples 8 --objective weights"
+        func divergence(_ output: String) throws -> Double {
+            let run = try ProgramRun.of([
+                "eval", folder.at(output), "--reference", ModelFolder.fixture, "--text", text, "--context", "64",
+                "--samples", "8", "--json", "-q",
+            ])
+            return try #require(try JSON.parse(run.output)["reference"]?["kl"]?.double, "\(run.output)")
+        }
+        #expect(try compress(options + " --allocation greedy", to: "greedy").code == 0)
+        let search = options + " --allocation perplexity --search-evaluations 12"
+        let run = try compress(search, to: "search")
+        #expect(run.code == 0, "\(run.errors)")
+        #expect(try compress(search, to: "again").code == 0)
+        #expect(try folder.content(of: "again") == folder.content(of: "search"))
+        #expect(try divergence("search") <= 1.01 * divergence("greedy"))
+    }
+
     @Test(arguments: [
         ("--rank 5 --allocation greedy", 2, "--allocation greedy divides a size"),
         ("--keep 0.5 --allocation greedy --method mixt", 2, "needs spectra, which mixt does not have"),
         ("--keep 0.001 --allocation greedy", 1, "a rank of 1 in each"),
         ("--keep 0.5 --allocation best", 2, "expected"),
+        ("--keep 0.5 --allocation perplexity", 2, "needs --text"),
+        ("--keep 0.5 --allocation greedy --search-evaluations 5", 2, "is for --allocation perplexity"),
     ])
     func whatCannotBeDividedIsRefused(options: String, code: Int, reason: String) throws {
         let run = try compress(options)

@@ -103,7 +103,7 @@ public struct CompressJob: Sendable {
             ("plan ", request.planPath), ("stats ", request.objective.statistics),
             ("fisher ", request.objective.fisher), ("spectra ", request.spectra?.path),
         ]
-        let texts = request.objective.text?.files ?? []
+        let texts = request.text?.files ?? []
         return single.compactMap { role, path in path.map { (role, $0) } }
             + texts.enumerated().map { ("text \($0) ", $1) }
     }

@@ -11,6 +11,8 @@ public struct CompressionRequest: Sendable {
         public var rule = AllocationRule.uniform
         /// What the sensitivity of each matrix is measured on; nil measures none.
         public var text: SequenceSource?
+        /// Measurements of the rule `perplexity`.
+        public var searchEvaluations = 50
 
         public init(rule: AllocationRule = .uniform, text: SequenceSource? = nil) {
             self.rule = rule
@@ -92,8 +94,14 @@ public struct CompressionRequest: Sendable {
             ("seed", "\(settings.seed)"),
         ]
         let control = control.map { [("control", $0.rawValue)] } ?? []
-        return all + control + (objective.text?.options ?? []) + settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        let searches = allocation.rule == .perplexity
+        let search = searches ? [("search-evaluations", "\(allocation.searchEvaluations)")] : []
+        let own = settings.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        return all + control + search + (text?.options ?? []) + own
     }
+
+    /// The text that matrices are fitted to in sequence, or sensitivities measured on.
+    var text: SequenceSource? { objective.text ?? allocation.text }
 
     /// By which route matrices are decomposed.
     var accuracy: String {

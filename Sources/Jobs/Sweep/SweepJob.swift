@@ -94,7 +94,8 @@ public struct SweepJob: Sendable {
         let prepared = point.prepared
         let seconds = results.reduce(0) { $0 + ($1.report["seconds"]?.double ?? 0) }
         func report(_ stored: CompressionReport.Stored) throws -> CompressionReport {
-            let report = try CompressionReport(point.point.request, prepared, results, stored: stored, seconds: seconds, stages: [])
+            let report = try CompressionReport(
+                point.point.request, prepared, results, stored: stored, seconds: seconds, stages: [])
             try prepared.checkTarget(report)
             return report
         }

@@ -10,4 +10,6 @@ public enum AllocationRule: String, Sendable, CaseIterable {
     case loss
     /// The least sum of weighted losses: every parameter goes where it buys most.
     case greedy
+    /// From the greedy ranks on, what makes the predictions on a text move least (`RankSearch`).
+    case perplexity
 }

@@ -46,10 +46,10 @@ public struct RankAllocation: Sendable {
     /// A rank for each matrix, nil where it stays dense; nil if the budget is below `leastParameters`.
     public func ranks(within parameters: Int) -> [Int?]? {
         guard parameters >= leastParameters else { return nil }
-        if rule == .greedy { return greedyRanks(within: parameters) }
+        if rule == .greedy || rule == .perplexity { return greedyRanks(within: parameters) }
         let start: [Int?]? =
             switch rule {
-            case .greedy, .uniform: largest(within: parameters, upTo: 1) { scale in uniformRanks(keep: scale) }
+            case .greedy, .perplexity, .uniform: largest(within: parameters, upTo: 1) { scale in uniformRanks(keep: scale) }
             case .effectiveRank: largest(within: parameters, upTo: Self.largestScale) { scaledEffectiveRanks(by: $0) }
             case .loss: largest(within: parameters, upTo: 1) { removedByLoss(share: 1 - $0, parameters) }
             }

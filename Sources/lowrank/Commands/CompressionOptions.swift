@@ -11,7 +11,12 @@ enum CompressionOptions {
 
     static let allocation = Option(
         "allocation", ValueFormat<AllocationRule>.choice("RULE"),
-        help: "How the target is divided: uniform, effective-rank, loss or greedy; greedy with --stats and --text")
+        help: "How the target is divided: uniform, effective-rank, loss, greedy or perplexity; with --stats and --text "
+            + "greedy")
+
+    static let searchEvaluations = Option(
+        "search-evaluations", .integer("N", from: 1, to: 100_000),
+        help: "Measurements that --allocation perplexity may take, by default 50")
 
     static let spectra = Option(
         "spectra", .file(),
@@ -21,7 +26,8 @@ enum CompressionOptions {
     static let allocationSection = OptionSection(
         "Allocation",
         [
-            allocation, spectra, TextOptions.text, TextOptions.tokens, TextOptions.documents, TextOptions.context,
+            allocation, searchEvaluations, spectra, TextOptions.text, TextOptions.tokens, TextOptions.documents,
+            TextOptions.context,
             TextOptions.samples, TextOptions.bos,
         ])
 

@@ -35,8 +35,16 @@ struct Recipe {
         let usual: AllocationRule = knowsModel && Self.hasSpectra(arguments) ? .greedy : .uniform
         let rule = arguments[CompressionOptions.allocation] ?? usual
         // Gradients say what an error costs; without them it is measured, for the one rule that asks.
-        let isMeasured = rule == .greedy && objective.kind != .kfac
-        allocation = CompressionRequest.Allocation(rule: rule, text: isMeasured ? text : nil)
+        let isMeasured = rule == .perplexity || rule == .greedy && objective.kind != .kfac
+        var allocation = CompressionRequest.Allocation(rule: rule, text: isMeasured ? text : nil)
+        if rule == .perplexity, text == nil { throw JobError.usage("--allocation perplexity needs --text or --tokens") }
+        if let count = arguments[CompressionOptions.searchEvaluations] {
+            guard rule == .perplexity else {
+                throw JobError.usage("--search-evaluations is for --allocation perplexity, not \(rule.rawValue)")
+            }
+            allocation.searchEvaluations = count
+        }
+        self.allocation = allocation
         if text != nil, objective.text == nil, allocation.text == nil {
             let name = objective.effectiveKind.rawValue
             throw JobError.usage(

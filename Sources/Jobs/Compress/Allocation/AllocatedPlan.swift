@@ -34,12 +34,20 @@ struct AllocatedPlan {
         let inventory = try OutputInventory(checkpoint)
         let dense = modules.reduce(0) { $0 + $1.parameters }
         let others = inventory.parameters(of: try plan(modules.map { _ in nil })) - dense
-        var allocation = allocation(curves, sensitivities: try costs(curves) ?? routingWeights())
-        if let text = request.allocation.text {
+        let costs = try costs(curves)
+        var matrices = self.matrices(curves, sensitivities: try costs ?? routingWeights())
+        var allocation = RankAllocation(matrices, rule: rule)
+        if let text = request.allocation.text, costs == nil {
             let share = Double(try budget(allocation, inventory, others)) / Double(dense)
-            allocation = self.allocation(curves, sensitivities: try sensitivities(curves, keep: share, text))
+            matrices = self.matrices(curves, sensitivities: try sensitivities(curves, keep: share, text))
+            allocation = RankAllocation(matrices, rule: rule)
         }
-        return try plan(try ranks(allocation, within: try budget(allocation, inventory, others)))
+        let budget = try budget(allocation, inventory, others)
+        if rule == .perplexity, let text = request.allocation.text {
+            let search = RankSearch(matrices, within: budget)
+            if let ranks = try searched(search, inventory, text) { return try plan(ranks) }
+        }
+        return try plan(try ranks(allocation, within: budget))
     }
 
     private var rule: AllocationRule { request.allocation.rule }
@@ -93,9 +101,7 @@ struct AllocatedPlan {
 
     /// What the outputs of the model move per relative squared error of each matrix.
     private func sensitivities(_ curves: [LossCurve], keep: Double, _ text: SequenceSource) throws -> [Double] {
-        var source = text
-        source.samples = min(text.samples ?? Self.sensitivitySamples, Self.sensitivitySamples)
-        let divergence = try OutputDivergence(checkpoint, text: source)
+        let divergence = try OutputDivergence(checkpoint, text: text, samples: Self.sensitivitySamples)
         progress.begin(ProgressStage("sensitivities", total: modules.count, unit: .items("matrices")))
         defer { progress.end() }
         return try zip(modules, curves).map { module, curve in
@@ -105,22 +111,53 @@ struct AllocatedPlan {
             guard let point = curve.points.last(where: { Double($0.parameters) <= numbers }) ?? curve.points.first,
                 point.loss > 0
             else { return 0 }
-            let outcome = try method.compressor.compress([try task(for: module)], budget: .rank(point.rank))[0]
-            guard case .compressed(let compressed, _) = outcome else { return 0 }
+            guard let compressed = try truncated(module, point.rank) else { return 0 }
             return try divergence.measure(replacing: [module.name: compressed]) * curve.total / point.loss
         }
     }
 
-    /// Sequences that sensitivities are measured on.
+    private func truncated(_ module: LinearModule, _ rank: Int) throws -> (any LinearOperator)? {
+        let outcome = try method.compressor.compress([try task(for: module)], budget: .rank(rank))[0]
+        guard case .compressed(let compressed, _) = outcome else { return nil }
+        return compressed
+    }
+
+    /// Sequences that sensitivities and searches are measured on: the first, and for searches the last.
     private static let sensitivitySamples = 16
 
     // MARK: Ranks
 
-    private func allocation(_ curves: [LossCurve], sensitivities: [Double]) -> RankAllocation {
-        RankAllocation(
-            zip(zip(modules, curves), sensitivities).map {
-                RankAllocation.Matrix(curve: $0.0.1, kind: $0.0.0.role.rawValue, sensitivity: $0.1)
-            }, rule: rule)
+    /// Ranks by the predictions of the whole model with every matrix truncated apart; nil where the search has no start.
+    private func searched(
+        _ search: RankSearch, _ inventory: OutputInventory, _ text: SequenceSource
+    ) throws -> [Int?]? {
+        let measure = TruncationMeasure(
+            modules.map(\.name),
+            try OutputDivergence(checkpoint, text: text, samples: Self.sensitivitySamples, isFromEnd: true)
+        ) { try truncated(modules[$0], $1) }
+        progress.begin(
+            ProgressStage("search", total: request.allocation.searchEvaluations, unit: .items("measurements")))
+        defer { progress.end() }
+        let found = try search.run(evaluations: request.allocation.searchEvaluations) { ranks in
+            try interruption.check()
+            defer { progress.advance(by: 1, "ranks") }
+            // Forms of equal numbers may differ in positions, which bytes count.
+            if case .bytes(let limit) = request.target {
+                guard try inventory.fileBytes(of: try plan(ranks), .largest) <= limit else { return nil }
+            }
+            return try measure.measure(ranks)
+        }
+        if let found {
+            let (before, after) = (Quantity.significant(found.first, 3), Quantity.significant(found.best, 3))
+            progress.log(.notice, "divergence on the search text: \(before) at the greedy ranks, \(after) at those found")
+        }
+        return found?.ranks
+    }
+
+    private func matrices(_ curves: [LossCurve], sensitivities: [Double]) -> [RankAllocation.Matrix] {
+        zip(zip(modules, curves), sensitivities).map {
+            RankAllocation.Matrix(curve: $0.0.1, kind: $0.0.0.role.rawValue, sensitivity: $0.1)
+        }
     }
 
     /// Numbers for the selected matrices.

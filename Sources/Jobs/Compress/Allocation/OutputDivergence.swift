@@ -15,10 +15,12 @@ struct OutputDivergence {
     /// Last hidden states of each sequence (tokens × hidden).
     private let expected: [Matrix]
 
-    init(_ checkpoint: Checkpoint, text: SequenceSource) throws {
+    /// - Parameter isFromEnd: whether the last sequences are taken and not the first.
+    init(_ checkpoint: Checkpoint, text: SequenceSource, samples: Int, isFromEnd: Bool = false) throws {
         self.checkpoint = checkpoint
         let dense = try Model(checkpoint, library: MethodRegistry.library)
-        sequences = try text.sequences(folder: checkpoint.path, model: dense.description).sequences
+        let all = try text.sequences(folder: checkpoint.path, model: dense.description).sequences
+        sequences = Array(isFromEnd ? all.suffix(samples) : all.prefix(samples))
         let state = dense.makeState(.onePass)
         expected = try sequences.map { tokens in
             state.restart()
