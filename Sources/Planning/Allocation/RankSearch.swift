@@ -13,6 +13,12 @@ public struct RankSearch {
         /// What was measured at the ranks of water filling, and at those found.
         public var first: Double
         public var best: Double
+
+        public init(ranks: [Int?], first: Double, best: Double) {
+            self.ranks = ranks
+            self.first = first
+            self.best = best
+        }
     }
 
     private let matrices: [RankAllocation.Matrix]
