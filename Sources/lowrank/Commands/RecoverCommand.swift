@@ -44,7 +44,7 @@ struct RecoverCommand: Command {
         examples: [
             Example("lowrank recover small --reference model --text wiki.txt -o better", "All stages"),
             Example(
-                "lowrank recover small --reference model --text wiki.txt --stages network --epochs 2 -o better",
+                "lowrank recover small --reference model --text t.txt --stages network -o out",
                 "Only the last stage, twice over the text"),
         ])
 
