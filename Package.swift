@@ -135,6 +135,10 @@ let package = Package(
         .testTarget(
             name: "lowrankTests",
             dependencies: ["lowrank", "Safetensors", "MatrixCore", "CompressionCore", "Checkpoints", "Statistics"]),
+
+        // Across the floors: changed inputs of every kind.
+        .testTarget(
+            name: "FuzzTests", dependencies: ["MatrixCore", "Safetensors", "CommandLineKit", "Models", "Planning", "Jobs"]),
     ] + vectorKernels,
     swiftLanguageModes: [.v6]
 )

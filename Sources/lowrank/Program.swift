@@ -2,6 +2,7 @@ import CommandLineKit
 import Foundation
 import Jobs
 import Kernels
+import Safetensors
 
 /// The program: its table of commands, and the way from words to an exit code.
 enum Program {
@@ -16,6 +17,7 @@ enum Program {
             PlanCommand.self,
             CompressCommand.self,
             SweepCommand.self,
+            MergeCommand.self,
             VerifyCommand.self,
             RecoverCommand.self,
             ReconstructCommand.self,
@@ -40,6 +42,8 @@ enum Program {
     static func run(_ words: [String]) -> ExitCode {
         // A reader that goes away (`lowrank … | head`) ends neither a job nor its cleaning up.
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files (`ulimit -f`) is an error with a name, as a full disk is.
+        signal(SIGXFSZ, SIG_IGN)
         let environment = ProcessInfo.processInfo.environment
         let terminal = Terminal(
             program: ProgramIdentity.name,
@@ -70,6 +74,7 @@ enum Program {
             }
             try InstructionSet.select(environment: ProcessInfo.processInfo.environment)
             if let threads = arguments[GlobalOptions.threads] { Threads.count = threads }
+            if arguments.isGiven(ReadingOptions.noMapping) { SafetensorsFile.Access.usual = .read }
             let command = try type.init(arguments)
             return try command.run(
                 RunContext(

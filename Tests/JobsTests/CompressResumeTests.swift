@@ -56,10 +56,16 @@ struct CompressResumeTests {
         let expected = try whole(), staging = place.at(".out.lowrank-partial"), snapshot = place.at("snapshot")
         let failure = Mutex<(any Error)?>(nil)
         try job("out", size: Self.sizes[size]).run(interruption: after(matrices) {
-            do {
-                try FileManager.default.copyItem(atPath: staging, toPath: snapshot)
-            } catch {
-                failure.withLock { $0 = error }
+            // A unit may get its name while the folder is copied; then once more.
+            for _ in 0..<100 {
+                do {
+                    try FileManager.default.copyItem(atPath: staging, toPath: snapshot)
+                    failure.withLock { $0 = nil }
+                    break
+                } catch {
+                    failure.withLock { $0 = error }
+                    try? FileManager.default.removeItem(atPath: snapshot)
+                }
             }
             return false
         })
@@ -68,7 +74,8 @@ struct CompressResumeTests {
         try FileManager.default.moveItem(atPath: snapshot, toPath: staging)
         let resumed = Recorder()
         try job("out", resume: true, size: Self.sizes[size]).run(progress: resumed)
-        if size == 0 { #expect(resumed.alreadyDone == matrices) }
+        // The last matrix may still be on its way to the disk.
+        if size == 0 { #expect(resumed.alreadyDone >= matrices - 1) }
         #expect(resumed.alreadyDone <= matrices)
         #expect(try content("out") == expected)
         #expect(!place.exists(".out.lowrank-partial"))

@@ -39,7 +39,7 @@ public struct Checkpoint: Sendable {
     private let positions: [UTF8Key: Int]
 
     /// - Throws: `CheckpointError` where a file is missing, malformed, or contradicts another.
-    public init(path: String, access: SafetensorsFile.Access = .mapped) throws(CheckpointError) {
+    public init(path: String, access: SafetensorsFile.Access = .usual) throws(CheckpointError) {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw .file(FileError(.open, path, code: ENOENT))

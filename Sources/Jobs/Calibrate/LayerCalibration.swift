@@ -26,7 +26,10 @@ struct LayerCalibration {
         if try journal.record(of: pass.unit) == nil {
             let moments = try sums(pass, after: previous, progress, interruption)
             try write(moments, pass)
-            try journal.finish(pass.unit, record: ["inputs": JSON(pass.inputs.map(\.name))])
+            // A layer of several passes counts with its last.
+            try journal.finish(
+                pass.unit, record: ["inputs": JSON(pass.inputs.map(\.name))],
+                work: FinishedWork(pass.isLastOfLayer ? 1 : 0, .layer))
         }
         if pass.isLastOfLayer, let previous { try FileSystem.removeTree(hiddenPath(of: previous)) }
     }

@@ -13,6 +13,8 @@ import Safetensors
 ///    on behind its last written matrix with `resume`, and ends with the same bytes.
 /// 3. The output is put together beside its name and appears by one rename.
 ///
+/// With `request.shard` only the groups of one part are compressed, and what is written is a part for `MergeJob`.
+///
 /// Memory is bounded by the largest matrix and its decomposition, not by the model.
 public struct CompressJob: Sendable {
     public var request: CompressionRequest
@@ -27,6 +29,51 @@ public struct CompressJob: Sendable {
     public func run(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> CompressionReport {
+        precondition(request.shard == nil, "a part has no output folder; see runPart")
+        return try compress(progress, interruption) { staged, work in
+            let ending = CompressionEnding(
+                checkpoint: work.prepared.checkpoint, outline: CompressionOutline(request, work.prepared.plan),
+                results: work.results,
+                tensorFiles: try work.prepared.plan.groups.map { try work.finished.tensorFile(of: $0) })
+            let report = try ending.write(to: staged.path, progress: progress) { facts(work) }
+            try exportAdapter(beside: staged.path, progress, interruption)
+            return report
+        }
+    }
+
+    /// Does one part of the work and writes it to a folder that `MergeJob` takes.
+    @discardableResult
+    public func runPart(
+        progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
+    ) throws -> PartReport {
+        guard let shard = request.shard else { preconditionFailure("a whole run writes no part") }
+        return try compress(progress, interruption) { staged, work in
+            let prepared = work.prepared
+            let part = PartDescription(
+                shard: shard, program: RunFingerprint.thisProgram, instructionSet: InstructionSet.active.rawValue,
+                source: try prepared.checkpoint.fingerprint(), inputs: try contentDigests(),
+                division: prepared.division, outline: CompressionOutline(request, prepared.plan))
+            return try PartWriter(part: part, checkpoint: request.checkpoint, results: work.results).write(
+                to: staged.path, tensorFiles: try prepared.ownGroups.map { try work.finished.tensorFile(of: $0) },
+                progress: progress) { facts(work) }
+        }
+    }
+
+    /// All groups of the run, finished and in the journal.
+    private struct FinishedRun {
+        let prepared: PlannedCompression
+        let finished: FinishedGroups
+        let results: [ModuleResult]
+        let watch: Stopwatch
+        let planSeconds: Double
+        let compressSeconds: Double
+    }
+
+    /// All but the end: `ending` fills the staged folder from the finished groups.
+    private func compress<Result>(
+        _ progress: any ProgressReporter, _ interruption: Interruption,
+        ending: (StagedOutput, FinishedRun) throws -> Result
+    ) throws -> Result {
         let watch = Stopwatch()
         let output = OutputRequest(
             request.output, inputs: [request.checkpoint] + files.map(\.path), force: request.force, resume: request.resume)
@@ -34,12 +81,8 @@ public struct CompressJob: Sendable {
         let prepared = try plan(progress: progress, interruption: interruption)
         let sequential = try SequentialCompression.asked(of: prepared, by: request.objective, progress)
         let planSeconds = watch.seconds
-        let fingerprint = RunFingerprint(
-            inputs: try inputs(),
-            options: Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) }),
-            instructionSet: InstructionSet.active.rawValue)
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
-        return try StagedOutput.write(output, resumable: fingerprint) { staged in
+        return try StagedOutput.write(output, resumable: try fingerprint()) { staged in
             let finished = try FinishedGroups(staged.journal, unitSize)
             let compression = GroupCompression(
                 checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished,
@@ -51,26 +94,29 @@ public struct CompressJob: Sendable {
                 return try compressGroups(prepared, compression, progress, interruption)
             }
             try interruption.check()
-            let compressSeconds = watch.seconds
-            let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
-            let written = try assembly.write(
-                to: staged.path, maximumShardBytes: request.maximumShardBytes, progress: progress)
-            let report = try CompressionReport(
-                request, prepared, results,
-                stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),
-                seconds: watch.seconds,
-                stages: [
-                    ("plan", planSeconds), ("compress", compressSeconds - planSeconds),
-                    ("write", watch.seconds - compressSeconds),
-                ])
-            try prepared.checkTarget(report)
-            if !results.contains(where: \.isCompressed) {
-                progress.log(.warning, "no matrix became smaller; the output is a copy of \(request.checkpoint)")
-            }
-            try ReportFiles.write(report.json, to: staged.path)
-            try exportAdapter(beside: staged.path, progress, interruption)
-            return report
+            let run = FinishedRun(
+                prepared: prepared, finished: finished, results: results, watch: watch, planSeconds: planSeconds,
+                compressSeconds: watch.seconds - planSeconds)
+            return try ending(staged, run)
         }
+    }
+
+    private func fingerprint() throws -> RunFingerprint {
+        var options = Dictionary(uniqueKeysWithValues: request.options.map { ($0.name, $0.value) })
+        options["shard"] = request.shard.map { "\($0)" }
+        return RunFingerprint(
+            inputs: try inputs(), options: options, instructionSet: InstructionSet.active.rawValue)
+    }
+
+    private func facts(_ work: FinishedRun) -> RunFacts {
+        let seconds = work.watch.seconds
+        return RunFacts(
+            commandLine: request.commandLine, instructionSet: InstructionSet.active.rawValue, threads: Threads.count,
+            seconds: seconds, peakResidentBytes: ResourceUse.peakResidentBytes,
+            stages: [
+                ("plan", work.planSeconds), ("compress", work.compressSeconds),
+                ("write", seconds - work.planSeconds - work.compressSeconds),
+            ])
     }
 
     /// What compression lost, as an adapter for the dense model that the output stands for.
@@ -98,6 +144,15 @@ public struct CompressJob: Sendable {
         return inputs
     }
 
+    /// The files beside the checkpoint, by what they hold: the same on every machine.
+    private func contentDigests() throws -> [String: String] {
+        var digests: [String: String] = [:]
+        for (role, file) in files {
+            digests[role.trimmingCharacters(in: .whitespaces)] = try InputFingerprint(of: file).contentDigest
+        }
+        return digests
+    }
+
     var files: [(role: String, path: String)] {
         let single = [
             ("plan ", request.planPath), ("stats ", request.objective.statistics),
@@ -119,7 +174,8 @@ public struct CompressJob: Sendable {
     public func plan(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> PlannedCompression {
-        try PlannedCompression(request, progress, interruption)
+        try request.validate()
+        return try PlannedCompression(request, progress, interruption)
     }
 
     /// Runs `work`, and writes what it has finished even where it fails.
@@ -127,10 +183,10 @@ public struct CompressJob: Sendable {
         _ prepared: PlannedCompression, _ finished: FinishedGroups, _ progress: any ProgressReporter,
         _ work: () throws -> [ModuleResult]
     ) throws -> [ModuleResult] {
-        let groups = prepared.plan.groups
+        let groups = prepared.ownGroups
         progress.begin(
             ProgressStage(
-                "compress", total: prepared.plan.modules.count, unit: .items("matrices"),
+                "compress", total: groups.reduce(0) { $0 + $1.modules.count }, unit: .items("matrices"),
                 alreadyDone: try groups.reduce(0) { try $0 + (finished.results(of: $1)?.count ?? 0) }))
         do {
             let results = try work()
@@ -150,7 +206,7 @@ public struct CompressJob: Sendable {
         _ prepared: PlannedCompression, _ compression: GroupCompression, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws -> [ModuleResult] {
-        let groups = prepared.plan.groups
+        let groups = prepared.ownGroups
         var results: [ModuleResult] = []
         for (index, group) in groups.enumerated() {
             try interruption.check()

@@ -1,8 +1,5 @@
 import Checkpoints
 import CommandLineKit
-import Foundation
-import Kernels
-import Planning
 import Reporting
 import Safetensors
 
@@ -28,35 +25,34 @@ public struct CompressionReport: Sendable {
     let control: ControlComparison?
 
     init(
-        _ request: CompressionRequest, _ prepared: PlannedCompression, _ results: [ModuleResult], stored: Stored,
-        seconds: Double, stages: [(name: String, seconds: Double)]
+        _ outline: CompressionOutline, _ checkpoint: Checkpoint, _ results: [ModuleResult], stored: Stored,
+        run: RunFacts
     ) throws {
-        let checkpoint = prepared.checkpoint
         parameters = stored.parameters
         bytes = stored.bytes
         lines = results
-        control = ControlComparison(results, method: prepared.plan.method)
-        source = request.checkpoint
-        target = "\(prepared.plan.target)"
-        let totals = try Self.totals(checkpoint, results, stored, seconds: seconds)
+        control = ControlComparison(results, method: outline.method)
+        source = checkpoint.path
+        target = outline.target
+        let totals = try Self.totals(checkpoint, results, stored, run)
         var json: JSON = [
             "report_version": 1,
             "program": [
                 "name": JSON(ProgramIdentity.name), "version": JSON(ProgramIdentity.version),
-                "isa": JSON(InstructionSet.active.rawValue), "threads": JSON(Threads.count),
+                "isa": JSON(run.instructionSet), "threads": JSON(run.threads),
             ],
-            "command": JSON(request.commandLine),
+            "command": JSON(run.commandLine),
             "source": [
-                "name": JSON(URL(fileURLWithPath: request.checkpoint).standardizedFileURL.lastPathComponent),
+                "name": JSON(outline.sourceName),
                 "fingerprint": JSON(try checkpoint.fingerprint()),
                 "architecture": checkpoint.modelType.map { JSON($0) } ?? .null,
                 "parameters": JSON(checkpoint.parameterCount), "bytes": JSON(checkpoint.byteCount),
                 "compressed": JSON(checkpoint.isCompressed),
             ],
-            "method": JSON(prepared.plan.method),
-            "options": .object(JSONObject(request.options.map { (key: $0.name, value: JSON($0.value)) })),
+            "method": JSON(outline.method),
+            "options": .object(JSONObject(outline.options.map { (key: $0.name, value: JSON($0.value)) })),
             "target": JSON(target), "totals": totals,
-            "stages": .array(stages.map { ["name": JSON($0.name), "seconds": JSON($0.seconds)] }),
+            "stages": .array(run.stages.map { ["name": JSON($0.name), "seconds": JSON($0.seconds)] }),
             "tensors": .array(results.map(\.report)),
         ]
         json["control"] = control?.json
@@ -64,7 +60,7 @@ public struct CompressionReport: Sendable {
     }
 
     private static func totals(
-        _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, seconds: Double
+        _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, _ run: RunFacts
     ) throws -> JSON {
         let selected = Set(results.map(\.name))
         let dense = checkpoint.compressibleModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
@@ -77,7 +73,7 @@ public struct CompressionReport: Sendable {
             "dense_bytes": JSON(checkpoint.denseByteCount), "bytes": JSON(stored.bytes), "dense_macs": JSON(denseMACs),
             "macs": JSON(newMACs), "keep_compressed": JSON(Double(kept) / Double(max(dense, 1))),
             "keep_model": JSON(Double(stored.parameters) / Double(max(checkpoint.denseParameterCount, 1))),
-            "seconds": JSON(seconds), "peak_rss_bytes": JSON(ResourceUse.peakResidentBytes),
+            "seconds": JSON(run.seconds), "peak_rss_bytes": JSON(run.peakResidentBytes),
         ]
     }
 

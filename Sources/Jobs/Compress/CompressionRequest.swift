@@ -52,7 +52,8 @@ public struct CompressionRequest: Sendable {
     /// What factors are rounded to; nil keeps the type of each weight.
     public var factorType: ElementType?
     public var maximumShardBytes: Int
-    public var usesMapping: Bool
+    /// The part of the work to do; nil for all of it.
+    public var shard: Shard?
     public var force: Bool
     public var resume: Bool
     /// The words of the command line, for the report.
@@ -72,10 +73,28 @@ public struct CompressionRequest: Sendable {
         allocation = Allocation()
         factorType = nil
         maximumShardBytes = Self.defaultShardBytes
-        usesMapping = true
         force = false
         resume = false
         commandLine = []
+    }
+
+    /// - Throws: `JobError.usage` where what is asked for does not go together.
+    public func validate() throws(JobError) {
+        guard let shard else { return }
+        if objective.text != nil {
+            throw .usage(
+                "--shard \(shard): with --text matrices are compressed in sequence, each for what those before it give, "
+                    + "which cannot be divided; calibrate once, and give --stats to every part")
+        }
+        if adapter != nil {
+            throw .usage(
+                "--shard \(shard): --export needs the whole output; lowrank extract-lora makes it of the merged one")
+        }
+        if allocation.rule != .uniform && planPath == nil {
+            throw .usage(
+                "--shard \(shard): --allocation \(allocation.rule.rawValue) looks at all matrices; write one plan with "
+                    + "lowrank plan -o plan.json, and give --plan plan.json to every part")
+        }
     }
 
     /// As transformers has it.

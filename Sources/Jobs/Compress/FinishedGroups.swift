@@ -9,10 +9,10 @@ import Safetensors
 /// to write. So groups stay in memory until together they are worth it; a run that is killed does again what it had not
 /// written, which is less than `UnitSize.seconds` of work, and ends with the same bytes.
 ///
-/// The data file of a unit has the tensors of its groups; its record lists them with what the report says of them. Both
-/// are there or neither is.
+/// A unit is written while the next groups are computed, one at a time. The data file of a unit has the tensors of its
+/// groups; its record lists them with what the report says of them. Both are there or neither is.
 final class FinishedGroups {
-    private struct Pending {
+    private struct Pending: Sendable {
         let name: String
         let results: [ModuleResult]
         let tensors: [(name: String, tensor: StoredTensor)]
@@ -23,7 +23,10 @@ final class FinishedGroups {
     private let scope: String
     private var known: [String: (unit: String, results: [ModuleResult])] = [:]
     private var pending: [Pending] = []
-    private var files: [String: SafetensorsFile] = [:]
+    /// Groups on their way to the disk.
+    private var leaving: [Pending] = []
+    private var writing: BackgroundWrite?
+    private let files = OpenFiles()
     private var sinceFlush = Stopwatch()
 
     /// Finds what earlier runs have finished.
@@ -54,26 +57,20 @@ final class FinishedGroups {
         return results
     }
 
-    /// The tensors of a finished group, by name, between those of others; nil where all of its unit stays dense.
-    func file(of group: PlannedGroup) throws -> SafetensorsFile? {
-        precondition(pending.isEmpty, "groups that are not written yet")
+    /// The file that has the tensors of a finished group, between those of others; nil where all of its unit stays dense.
+    func tensorFile(of group: PlannedGroup) throws -> String? {
+        precondition(pending.isEmpty && leaving.isEmpty, "groups that are not written yet")
         guard let unit = known[group.name]?.unit else { return nil }
-        let path = dataPath(unit)
-        if let file = files[unit] { return file }
-        guard try FileSystem.entry(at: path) != nil else { return nil }
-        let file = try SafetensorsFile(path: path)
-        files[unit] = file
-        return file
+        return try FileSystem.entry(at: dataPath(unit)) == nil ? nil : dataPath(unit)
     }
 
     /// A tensor of a finished group, written or not; nil where it has none of that name.
     func tensor(_ name: String, of group: PlannedGroup) throws -> StoredTensor? {
-        if let waiting = pending.first(where: { $0.name == group.name }) {
+        if let waiting = (pending + leaving).first(where: { $0.name == group.name }) {
             return waiting.tensors.first { $0.name == name }?.tensor
         }
         guard let unit = known[group.name]?.unit else { return nil }
-        let file = try files[unit] ?? SafetensorsFile(path: dataPath(unit))
-        files[unit] = file
+        let file = try files.file(at: dataPath(unit))
         guard let tensor = file.tensor(named: name) else { return nil }
         return StoredTensor(dtype: tensor.dtype, shape: tensor.shape, bytes: try file.bytes(of: name))
     }
@@ -84,26 +81,48 @@ final class FinishedGroups {
     ) throws {
         pending.append(Pending(name: group.name, results: results, tensors: tensors))
         let bytes = pending.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
-        if bytes >= limit.bytes || sinceFlush.seconds >= limit.seconds { try flush() }
+        if bytes >= limit.bytes || sinceFlush.seconds >= limit.seconds { try beginWriting() }
     }
 
     /// Writes the groups that wait; to be called when the last one is done, and when the run ends early.
     func flush() throws {
+        try beginWriting()
+        try endWriting()
+    }
+
+    private func beginWriting() throws {
+        try endWriting()
         sinceFlush = Stopwatch()
         guard let unit = pending.first?.name else { return }
-        let tensors = pending.flatMap(\.tensors)
-        if !tensors.isEmpty { try write(tensors, to: dataPath(unit)) }
-        let groups = pending.map { group -> JSON in
+        (leaving, pending) = (pending, [])
+        writing = BackgroundWrite { [leaving, journal, scope, path = dataPath(unit)] in
+            let tensors = leaving.flatMap(\.tensors)
+            if !tensors.isEmpty { try Self.write(tensors, to: path) }
+            try journal.finish(
+                scope + unit, record: Self.record(of: leaving, scope),
+                work: FinishedWork(leaving.reduce(0) { $0 + $1.results.count }, .matrix))
+        }
+    }
+
+    private func endWriting() throws {
+        guard let running = writing else { return }
+        defer { leaving = [] }
+        writing = nil
+        try running.wait()
+        guard let unit = leaving.first?.name else { return }
+        for group in leaving { known[group.name] = (unit, group.results) }
+    }
+
+    private static func record(of groups: [Pending], _ scope: String) -> JSON {
+        let groups = groups.map { group -> JSON in
             ["name": JSON(group.name), "modules": .array(group.results.map(\.record))]
         }
         var record: JSON = ["groups": .array(groups)]
         if !scope.isEmpty { record["scope"] = JSON(scope) }
-        try journal.finish(scope + unit, record: record)
-        for group in pending { known[group.name] = (unit, group.results) }
-        pending = []
+        return record
     }
 
-    private func write(_ tensors: [(name: String, tensor: StoredTensor)], to path: String) throws {
+    private static func write(_ tensors: [(name: String, tensor: StoredTensor)], to path: String) throws {
         let writer = try SafetensorsWriter(
             path: path,
             tensors: tensors.map { TensorDeclaration(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) })
@@ -132,6 +151,6 @@ public struct UnitSize: Sendable {
         self.seconds = seconds
     }
 
-    /// Forcing a unit to a slow disk costs a tenth of the time at most.
-    public static let usual = UnitSize(bytes: 64 << 20, seconds: 2)
+    /// Forcing a unit to a slow disk is done well before the next one.
+    public static let usual = UnitSize(bytes: 64 << 20, seconds: 0.5)
 }

@@ -3,7 +3,6 @@ import CommandLineKit
 import CompressionCore
 import Kernels
 import MatrixCore
-import Planning
 import Safetensors
 
 /// Puts the compressed folder together: finished modules, everything else of the source, config.json.
@@ -24,23 +23,25 @@ struct OutputAssembly {
     private let method: String
     private let modulesOfWeight: [String: [LinearModule]]
     private var tensors: [(declaration: TensorDeclaration, origin: Origin)] = []
-    private var groupFiles: [SafetensorsFile?] = []
+    /// For every group the file with its tensors; nil where all of it stays dense.
+    private let tensorFiles: [String?]
+    private let openFiles = OpenFiles()
     private var groupOfModule: [String: Int] = [:]
 
     init(
-        _ checkpoint: Checkpoint, _ plan: CompressionPlan, _ results: [ModuleResult], _ finished: FinishedGroups
+        _ checkpoint: Checkpoint, _ outline: CompressionOutline, _ results: [ModuleResult], _ tensorFiles: [String?]
     ) throws {
         self.checkpoint = checkpoint
-        method = plan.method
+        self.tensorFiles = tensorFiles
+        method = outline.method
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
         var modulesOfWeight: [String: [LinearModule]] = [:]
         for module in checkpoint.compressibleModules {
             for name in module.tensorNames { modulesOfWeight[name, default: []].append(module) }
         }
         self.modulesOfWeight = modulesOfWeight
-        for (index, group) in plan.groups.enumerated() {
-            groupFiles.append(try finished.file(of: group))
-            for planned in group.modules { groupOfModule[planned.module.name] = index }
+        for (index, modules) in outline.groups.enumerated() {
+            for module in modules { groupOfModule[module] = index }
         }
         try list()
     }
@@ -62,7 +63,7 @@ struct OutputAssembly {
                 warnOfNonFinite(numbers(of: original, bytes), original, progress)
                 checkpoint.dropPages(of: original)
             case .group(let group):
-                guard let file = groupFiles[group] else { preconditionFailure("listed without its file") }
+                guard let file = try file(of: group) else { preconditionFailure("listed without its file") }
                 try writer.append(try file.bytes(of: name), to: name)
                 file.dropPages(of: name)
             case .slice(let module):
@@ -81,6 +82,10 @@ struct OutputAssembly {
         // Behind the copies: a source that is compressed already has a loader of its own.
         if !compressed.isEmpty { try TransformersLoader(checkpoint)?.write(to: folder) }
         return writer
+    }
+
+    private func file(of group: Int) throws -> SafetensorsFile? {
+        try tensorFiles[group].map(openFiles.file)
     }
 
     /// nil for types that are not computed with.
@@ -143,8 +148,8 @@ struct OutputAssembly {
             return
         }
         for name in result.tensors {
-            guard let tensor = groupFiles[group]?.tensor(named: name) else {
-                throw JobError.badInput("the tensor \(name) of a finished matrix is gone from the journal")
+            guard let tensor = try file(of: group)?.tensor(named: name) else {
+                throw JobError.badInput("the tensor \(name) of a finished matrix is gone")
             }
             tensors.append((TensorDeclaration(name: name, dtype: tensor.dtype, shape: tensor.shape), .group(group)))
         }

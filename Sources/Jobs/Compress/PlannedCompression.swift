@@ -9,12 +9,15 @@ public struct PlannedCompression: Sendable {
     public let checkpoint: Checkpoint
     public let plan: CompressionPlan
     let objectives: ObjectiveSource
+    /// Which part each group belongs to, counted from 1; empty where the run is not divided.
+    let division: [Int]
+    private let shard: Shard?
 
     /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or the
     ///   statistics.
     init(_ request: CompressionRequest, _ progress: any ProgressReporter, _ interruption: Interruption) throws {
         _ = try Self.method(request.method, request.settings)
-        let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
+        let checkpoint = try Checkpoint(path: request.checkpoint)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
         try self.init(request, of: checkpoint, progress, interruption)
     }
@@ -28,11 +31,13 @@ public struct PlannedCompression: Sendable {
         spectra: SpectraCache? = nil, _ progress: any ProgressReporter, _ interruption: Interruption
     ) throws {
         let method = try Self.method(request.method, request.settings)
+        shard = request.shard
         self.checkpoint = checkpoint
         if let path = request.planPath {
             plan = try Self.plan(path, of: checkpoint, request)
             objectives = try known ?? ObjectiveSource(
                 request.objective, of: checkpoint, modules: plan.modules.map(\.module), progress)
+            division = Self.division(of: plan, request.shard)
             return
         }
         if request.spectra != nil, request.allocation.rule == .uniform {
@@ -51,6 +56,7 @@ public struct PlannedCompression: Sendable {
             plan = try UniformPlanner(factorType: request.factorType)
                 .plan(modules, of: checkpoint, with: method, target: request.target)
         }
+        division = Self.division(of: plan, request.shard)
         for group in plan.groups where !type(of: group.compressor).truncatesFactors {
             guard let module = group.modules.first(where: { $0.module.factors != nil })?.module else { continue }
             throw JobError.badInput(
@@ -80,9 +86,21 @@ public struct PlannedCompression: Sendable {
         PlannedMethod(try MethodRegistry.compressor(name, settings), settings)
     }
 
+    private static func division(of plan: CompressionPlan, _ shard: Shard?) -> [Int] {
+        shard.map { ShardDivision(of: plan, into: $0.count).parts } ?? []
+    }
+
+    /// The groups that this run compresses: all, or those of its part.
+    var ownGroups: [PlannedGroup] {
+        guard let shard else { return plan.groups }
+        return zip(plan.groups, division).filter { $1 == shard.index }.map(\.0)
+    }
+
+    private var ownModules: [PlannedModule] { ownGroups.flatMap(\.modules) }
+
     /// Room for the finished modules and the output beside each other; without known ranks, for the dense sizes.
     var neededBytes: Int {
-        get throws { try outputBytes + moduleBytes }
+        get throws { try shard == nil ? outputBytes + moduleBytes : 2 * moduleBytes }
     }
 
     /// Room for the output.
@@ -94,28 +112,16 @@ public struct PlannedCompression: Sendable {
 
     /// Room for the finished modules.
     var moduleBytes: Int {
-        plan.modules.reduce(0) { total, planned in
+        ownModules.reduce(0) { total, planned in
             let dense = planned.module.parameters * planned.member.factorType.bytes
             return total + (planned.size.map { size in size.keptDense == nil ? size.bytes : 0 } ?? dense)
-        }
-    }
-
-    /// A target of a size is never exceeded; the plan sees to it, and this would show where it did not.
-    func checkTarget(_ report: CompressionReport) throws {
-        switch plan.target {
-        case .parameters(let limit) where report.parameters > limit:
-            throw JobError.numericFailure("the result has \(report.parameters) parameters, above \(plan.target)")
-        case .bytes(let limit) where report.bytes > limit:
-            throw JobError.numericFailure("the result has \(report.bytes) bytes, above \(plan.target)")
-        default:
-            break
         }
     }
 
     /// One line a matrix, and what the plan comes to.
     public func table(width: Int = 80) -> String {
         var table = TextTable([.left("matrix", shrinks: true), .right("shape"), .left("stored as"), .right("numbers")])
-        for planned in plan.modules {
+        for planned in ownModules {
             table.add([
                 planned.module.name, "\(planned.module.outFeatures)×\(planned.module.inFeatures)",
                 Self.storage(of: planned),
@@ -136,6 +142,7 @@ public struct PlannedCompression: Sendable {
         } else {
             text += "\n\(plan.modules.count) matrices; ranks follow from their spectra (\(plan.target))\n"
         }
+        if let shard { text += "part \(shard): \(ownModules.count) of these matrices, listed above\n" }
         return text
     }
 

@@ -27,7 +27,7 @@ public struct DiagnoseJob: Sendable {
     public func run(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> Diagnosis {
-        let checkpoint = try Checkpoint(path: request.checkpoint, access: request.usesMapping ? .mapped : .read)
+        let checkpoint = try Checkpoint(path: request.checkpoint)
         for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
         let modules = try request.selection.modules(of: checkpoint)
         return try withStatistics(progress, interruption) { statistics in

@@ -10,7 +10,6 @@ public struct DiagnoseRequest: Sendable {
     public var text: SequenceSource?
     /// The kept share of parameters at which forms are compared.
     public var keep = 0.5
-    public var usesMapping = true
 
     public init(checkpoint: String) {
         self.checkpoint = checkpoint

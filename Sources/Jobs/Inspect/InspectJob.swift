@@ -13,7 +13,7 @@ public struct InspectJob: Sendable {
     public var includesSpectra: Bool
     public var access: SafetensorsFile.Access
 
-    public init(checkpoint: String, includesSpectra: Bool = false, access: SafetensorsFile.Access = .mapped) {
+    public init(checkpoint: String, includesSpectra: Bool = false, access: SafetensorsFile.Access = .usual) {
         self.checkpoint = checkpoint
         self.includesSpectra = includesSpectra
         self.access = access

@@ -92,24 +92,26 @@ public struct SweepJob: Sendable {
         _ progress: any ProgressReporter
     ) throws -> CompressionReport {
         let prepared = point.prepared
-        let seconds = results.reduce(0) { $0 + ($1.report["seconds"]?.double ?? 0) }
-        func report(_ stored: CompressionReport.Stored) throws -> CompressionReport {
+        let outline = CompressionOutline(point.point.request, prepared.plan)
+        func facts() -> RunFacts {
+            RunFacts(
+                commandLine: request.commandLine, instructionSet: InstructionSet.active.rawValue,
+                threads: Threads.count, seconds: results.reduce(0) { $0 + ($1.report["seconds"]?.double ?? 0) },
+                peakResidentBytes: ResourceUse.peakResidentBytes)
+        }
+        guard let folder = folder(of: point.point) else {
             let report = try CompressionReport(
-                point.point.request, prepared, results, stored: stored, seconds: seconds, stages: [])
-            try prepared.checkTarget(report)
+                outline, prepared.checkpoint, results, stored: try prepared.stored(results), run: facts())
+            try outline.checkTarget(report)
             return report
         }
-        guard let folder = folder(of: point.point) else { return try report(prepared.stored(results)) }
         let path = output + "/" + folder
         try FileSystem.makeFolder(output + "/points")
         try FileSystem.makeFolder(path)
-        let assembly = try OutputAssembly(prepared.checkpoint, prepared.plan, results, finished)
-        let written = try assembly.write(
-            to: path, maximumShardBytes: point.point.request.maximumShardBytes, progress: progress)
-        let found = try report(
-            .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes))
-        try AtomicFile.write(found.json.text(pretty: true), to: path + "/report.json")
-        return found
+        let ending = CompressionEnding(
+            checkpoint: prepared.checkpoint, outline: outline, results: results,
+            tensorFiles: try prepared.plan.groups.map { try finished.tensorFile(of: $0) })
+        return try ending.write(to: path, progress: progress, run: facts)
     }
 
     // MARK: Evaluation

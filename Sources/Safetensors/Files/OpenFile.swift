@@ -48,6 +48,18 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Tells the system that a range will be read soon, so that it comes from the disk while others are computed with.
+    public func prefetch(_ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        // Only a hint: a failure changes speed, not results.
+        #if canImport(Darwin)
+            var advice = radvisory(ra_offset: off_t(range.lowerBound), ra_count: Int32(clamping: range.count))
+            _ = fcntl(descriptor, F_RDADVISE, &advice)
+        #else
+            _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
+        #endif
+    }
+
     /// The bytes of a range in memory of their own.
     public func bytes(in range: Range<Int>) throws(FileError) -> AlignedBuffer<UInt8> {
         let buffer = AlignedBuffer<UInt8>(uninitializedCount: range.count)

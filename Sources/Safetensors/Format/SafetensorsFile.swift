@@ -1,4 +1,5 @@
 import MatrixCore
+import Synchronization
 
 /// A safetensors file opened for reading: its header, checked in full, and its tensors' bytes.
 ///
@@ -18,6 +19,14 @@ public final class SafetensorsFile: Sendable {
         case mapped
         /// Read into memory of their own, one tensor at a time; for file systems where mapping is slow or unsafe.
         case read
+
+        /// What is taken where nothing else is said; set once at start (`--no-mmap`).
+        public static var usual: Access {
+            get { isReading.load(ordering: .relaxed) ? .read : .mapped }
+            set { isReading.store(newValue == .read, ordering: .relaxed) }
+        }
+
+        private static let isReading = Atomic(false)
     }
 
     public let path: String
@@ -32,7 +41,7 @@ public final class SafetensorsFile: Sendable {
     private let positions: [UTF8Key: Int]
 
     /// - Throws: `SafetensorsError` where the file cannot be read or breaks a rule of the format.
-    public init(path: String, access: Access = .mapped) throws(SafetensorsError) {
+    public init(path: String, access: Access = .usual) throws(SafetensorsError) {
         do {
             file = try OpenFile(path: path)
             mapping = access == .mapped ? try file.mapped() : nil
@@ -121,7 +130,8 @@ public final class SafetensorsFile: Sendable {
 
     /// Tells the system that a tensor will be read soon.
     public func prefetch(_ name: String) {
-        if let tensor = tensor(named: name) { mapping?.prefetch(tensor.byteRange) }
+        guard let tensor = tensor(named: name) else { return }
+        if let mapping { mapping.prefetch(tensor.byteRange) } else { file.prefetch(tensor.byteRange) }
     }
 
     private func existing(_ name: String) throws(SafetensorsError) -> TensorInfo {

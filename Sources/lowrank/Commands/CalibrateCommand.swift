@@ -30,7 +30,7 @@ struct CalibrateCommand: Command {
         arguments: [checkpoint],
         sections: [
             OptionSection("Output", [output, precision, gradients, append]), TextOptions.section,
-            OptionSection("Running", [memory, resume]),
+            OptionSection("Running", [memory, resume, ReadingOptions.noMapping]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
             Example("lowrank calibrate model --text wiki.txt --samples 128 -o stats.safetensors", "128 windows"),

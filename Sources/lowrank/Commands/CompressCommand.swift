@@ -18,7 +18,9 @@ struct CompressCommand: Command {
 
     static let dryRun = Flag("dry-run", help: "Show what would be done, read no weight, write nothing")
     static let resume = Flag("resume", help: "Continue an interrupted run of the same command")
-    static let noMapping = Flag("no-mmap", help: "Read files instead of mapping them into memory")
+    static let shard = Option(
+        "shard", ValueFormat<Shard>("i/n", expectation: "a part such as 2/8", parse: { Shard($0) }),
+        help: "Do part i of n only, to a folder for merge")
 
     enum Export: String, CaseIterable { case peft }
 
@@ -48,7 +50,7 @@ struct CompressCommand: Command {
             OptionSection("How", MethodOptions.common + MethodOptions.special),
             ObjectiveOptions.section,
             CompressionOptions.allocationSection,
-            OptionSection("Running", [control, dryRun, resume, noMapping]),
+            OptionSection("Running", [control, dryRun, resume, shard, ReadingOptions.noMapping]),
             exportSection,
         ],
         exclusions: [
@@ -62,6 +64,7 @@ struct CompressCommand: Command {
             Example(
                 "lowrank compress model -o small --keep 0.8 --text wiki.txt --samples 128",
                 "Each layer for what the compressed ones before it give"),
+            Example("lowrank compress model -o part3 --keep 0.8 --shard 3/8", "One of eight parts, for merge"),
             Example(
                 "lowrank compress model -o small --max-error 0.1 --layers 4-27", "Ten per cent error at most, inner blocks"),
         ], redirections: ["ratio": "--keep F or --remove F"])
@@ -73,10 +76,11 @@ struct CompressCommand: Command {
         var request = try CompressionOptions.request(
             arguments, checkpoint: arguments[Self.checkpoint], output: arguments[Self.output])
         request.maximumShardBytes = arguments[Self.shardSize]
-        request.usesMapping = !arguments[Self.noMapping]
+        request.shard = arguments[Self.shard]
         request.resume = arguments[Self.resume]
         request.adapter = try Self.adapter(arguments)
         request.control = arguments[Self.control]
+        try request.validate()
         self.request = request
         isDryRun = arguments[Self.dryRun]
     }
@@ -100,6 +104,11 @@ struct CompressCommand: Command {
         if isDryRun {
             let planned = try job.dryRun(progress: context.terminal)
             try context.terminal.publish(text: { try planned.text() }, json: { try planned.json().text(pretty: true) })
+            return .done
+        }
+        if request.shard != nil {
+            let part = try job.runPart(progress: context.terminal, interruption: context.interruption)
+            context.terminal.publish(text: { part.text }, json: { part.json.text(pretty: true) })
             return .done
         }
         let report = try job.run(progress: context.terminal, interruption: context.interruption)

@@ -7,7 +7,6 @@ struct DiagnoseCommand: Command {
     static let keep = Setting(
         "keep", .number("F", from: .exclusive(0), to: .exclusive(1)), default: 0.5,
         help: "Share of the parameters at which a shared basis is held against separate factors")
-    static let noMap = Flag("no-mmap", help: "Read files instead of mapping them into memory")
 
     static let specification = CommandSpecification(
         "diagnose", summary: "Look at spectra, outliers and shared subspaces: which method can work where",
@@ -17,7 +16,7 @@ struct DiagnoseCommand: Command {
             """,
         arguments: [checkpoint],
         sections: [
-            OptionSection("Options", [keep, noMap]), OptionSection("What", SelectionOptions.all),
+            OptionSection("Options", [keep, ReadingOptions.noMapping]), OptionSection("What", SelectionOptions.all),
             OptionSection("Activations", [ObjectiveOptions.statistics]), TextOptions.section,
         ], exclusions: [TextOptions.exclusion],
         examples: [
@@ -36,7 +35,6 @@ struct DiagnoseCommand: Command {
             throw JobError.usage("--stats and --text exclude each other: both say what the inputs look like")
         }
         request.keep = arguments[Self.keep]
-        request.usesMapping = !arguments[Self.noMap]
         self.request = request
     }
 

@@ -26,7 +26,7 @@ struct EvalCommand: Command {
             """,
         arguments: [checkpoint],
         sections: [
-            TextOptions.section, OptionSection("Evaluation", [reference, choices, failAbove, logits]),
+            TextOptions.section, OptionSection("Evaluation", [reference, choices, failAbove, logits, ReadingOptions.noMapping]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
             Example("lowrank eval model --text wikitext2.txt", "Perplexity in windows of up to 2048 tokens"),

@@ -24,6 +24,7 @@ struct GenerateCommand: Command {
         sections: [
             OptionSection("Prompt", [prompt, tokens]),
             OptionSection("Sampling", [mostTokens, temperature, topK, topP, stop, ignoreEnds]),
+            OptionSection("Running", [ReadingOptions.noMapping]),
         ], exclusions: [Exclusion("prompt", [prompt, tokens])],
         examples: [
             Example("lowrank generate model --prompt 'Once upon a time'", "The likeliest text"),

@@ -6,11 +6,10 @@ struct InspectCommand: Command {
     static let checkpoint = Argument(.folder("CKPT"), help: "Hugging Face folder or safetensors file")
     static let tensors = Flag("tensors", help: "List every tensor")
     static let spectrum = Flag("spectrum", help: "Add the effective rank of every layer that would be compressed")
-    static let noMap = Flag("no-mmap", help: "Read files instead of mapping them into memory")
 
     static let specification = CommandSpecification(
         "inspect", summary: "Show what is in a checkpoint: architecture, tensors, parameters by role, shards",
-        arguments: [checkpoint], sections: [OptionSection("Options", [tensors, spectrum, noMap])],
+        arguments: [checkpoint], sections: [OptionSection("Options", [tensors, spectrum, ReadingOptions.noMapping])],
         examples: [
             Example("lowrank inspect Llama-2-7b-hf", "Look at a model"),
             Example("lowrank inspect Llama-2-7b-hf --spectrum --json", "Effective ranks for a script"),
@@ -21,8 +20,7 @@ struct InspectCommand: Command {
 
     init(_ arguments: ParsedArguments) {
         job = InspectJob(
-            checkpoint: arguments[Self.checkpoint], includesSpectra: arguments[Self.spectrum],
-            access: arguments[Self.noMap] ? .read : .mapped)
+            checkpoint: arguments[Self.checkpoint], includesSpectra: arguments[Self.spectrum])
         listsTensors = arguments[Self.tensors]
     }
 

@@ -21,6 +21,7 @@ struct PlanCommand: Command {
             OptionSection("What", SelectionOptions.all),
             OptionSection("How", MethodOptions.common + MethodOptions.special),
             ObjectiveOptions.section, CompressionOptions.allocationSection,
+            OptionSection("Running", [ReadingOptions.noMapping]),
         ], exclusions: [TargetOptions.exclusion, MethodOptions.accuracy, TextOptions.exclusion],
         examples: [
             Example("lowrank plan model --keep 0.6 --storage pivot", "See the ranks"),

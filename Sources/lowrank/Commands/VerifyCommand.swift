@@ -16,7 +16,7 @@ struct VerifyCommand: Command {
             reconstructed and compared with the source, all other tensors must be the same byte for byte. Exit code 1 \
             means that something is not as reported.
             """,
-        arguments: [output], sections: [OptionSection("Options", [against, tolerance])],
+        arguments: [output], sections: [OptionSection("Options", [against, tolerance, ReadingOptions.noMapping])],
         examples: [Example("lowrank verify small --against model", "Check a compressed folder")])
 
     private let job: VerifyJob

@@ -44,10 +44,28 @@ public struct Journal: Sendable {
     }
 
     /// Marks a unit as finished. Its data must be complete on the disk.
-    /// - Parameter record: What a later run needs beside the data: errors, seconds, evidence.
-    public func finish(_ unit: String, record: JSON) throws(FileError) {
+    /// - Parameters:
+    ///   - record: What a later run needs beside the data: errors, seconds, evidence.
+    ///   - work: What the unit comes to in the words of the job, where that is not one unit; the record is an object then.
+    public func finish(_ unit: String, record: JSON, work: FinishedWork? = nil) throws(FileError) {
+        var record = record
+        if let work {
+            record[Self.kindKey] = JSON(work.kind.rawValue)
+            record[Self.countKey] = JSON(work.count)
+        }
         try AtomicFile.write(record.text(pretty: false), to: recordPath(unit))
     }
+
+    /// What the finished units come to, for people: `2 finished units`, `16 finished matrices`.
+    func finishedWork() throws -> String {
+        let records = try records()
+        let kinds = records.map { $0[Self.kindKey]?.string.flatMap(FinishedWork.Kind.init) }
+        let kind = kinds.first.flatMap { $0 } ?? .unit
+        guard kinds.allSatisfy({ $0 == kind }) else { return FinishedWork(records.count, .unit).text }
+        return FinishedWork(records.reduce(0) { $0 + ($1[Self.countKey]?.int ?? 1) }, kind).text
+    }
+
+    private static let kindKey = "work_kind", countKey = "work_count"
 
     /// Units finished by this run and the ones it continues.
     public func finishedUnits() throws(FileError) -> Int {
@@ -70,5 +88,33 @@ public struct Journal: Sendable {
             }
         }
         return "\(folder)/\(name)"
+    }
+}
+
+/// An amount of finished work that a message can name.
+public struct FinishedWork: Sendable {
+    /// What is counted.
+    public enum Kind: String, Sendable {
+        case unit
+        case matrix
+        case layer
+    }
+
+    let count: Int
+    let kind: Kind
+
+    public init(_ count: Int, _ kind: Kind) {
+        self.count = count
+        self.kind = kind
+    }
+
+    var text: String {
+        let word =
+            switch kind {
+            case .unit: count == 1 ? "unit" : "units"
+            case .matrix: count == 1 ? "matrix" : "matrices"
+            case .layer: count == 1 ? "layer" : "layers"
+            }
+        return "\(count) finished \(word)"
     }
 }

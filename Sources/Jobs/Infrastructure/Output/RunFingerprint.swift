@@ -13,9 +13,11 @@ public struct RunFingerprint: Equatable, Sendable {
     public var instructionSet: String
     public var program: String
 
+    public static let thisProgram = "\(ProgramIdentity.name) \(ProgramIdentity.version)"
+
     public init(
         inputs: [String: String], options: [String: String], instructionSet: String,
-        program: String = "\(ProgramIdentity.name) \(ProgramIdentity.version)"
+        program: String = RunFingerprint.thisProgram
     ) {
         self.inputs = inputs
         self.options = options

@@ -96,7 +96,7 @@ public struct StagedOutput: Sendable {
                 unitsAtStart = 0
             } else {
                 throw JobError.leftovers(
-                    folder: place.staging, units: unitsAtStart, canResume: fingerprint != nil)
+                    folder: place.staging, work: try journal.finishedWork(), canResume: fingerprint != nil)
             }
         } else {
             unitsAtStart = 0

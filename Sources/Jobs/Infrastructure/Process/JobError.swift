@@ -15,7 +15,7 @@ public enum JobError: Error, Equatable, Sendable {
     /// Another run writes the same output; `holder` is its process, where known.
     case outputLocked(String, holder: Int?)
     /// An earlier run left finished work, and nothing says what to do with it. `canResume` is whether this job could.
-    case leftovers(folder: String, units: Int, canResume: Bool)
+    case leftovers(folder: String, work: String, canResume: Bool)
     /// Something above the output is not a folder.
     case outputBelowAFile(String)
     /// The run to continue is not the same run; each difference is a sentence.
@@ -85,11 +85,11 @@ extension JobError: FailureConvertible {
             Failure(
                 .usage, "another run\(holder.map { " (process \($0))" } ?? "") is writing \(path); wait for its end",
                 file: path)
-        case .leftovers(let folder, let units, let canResume):
+        case .leftovers(let folder, let work, let canResume):
             Failure(
                 .usage,
-                "an interrupted run\(canResume ? "" : " of another command") left \(units) finished "
-                    + "unit\(units == 1 ? "" : "s") in \(folder); "
+                "an interrupted run\(canResume ? "" : " of another command") left \(work) in "
+                    + "\(folder); "
                     + (canResume ? "--resume continues it" : "give another output") + ", --force discards it",
                 file: folder)
         case .outputBelowAFile(let path):
