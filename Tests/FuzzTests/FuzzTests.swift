@@ -32,7 +32,7 @@ struct FuzzTests {
         var number = first
         while number - first < inputs && watch.seconds < seconds {
             let target = FuzzTarget.allCases[number % FuzzTarget.allCases.count]
-            if let note { FileManager.default.createFile(atPath: note, contents: Data("\(target) \(number)".utf8)) }
+            if let note { _ = FileManager.default.createFile(atPath: note, contents: Data("\(target) \(number)".utf8)) }
             let start = Self.processorSeconds()
             let code = Self.code(target) { try runner.run(target, seed: seed, number: number) }
             let took = Self.processorSeconds() - start

@@ -60,7 +60,7 @@ struct Mutator {
     private mutating func value() -> JSON {
         switch integer(below: 6) {
         case 0: JSON(element(of: Self.numbers))
-        case 1: JSON(element(of: [0.5, -0.0, 1e-320, 1e308, 2.5, 1e18]))
+        case 1: JSON(element(of: [0.5, -0.0, Double.leastNonzeroMagnitude, 1e308, 2.5, 1e18]))
         case 2: JSON(element(of: Self.words))
         case 3: element(of: [.null, JSON(true), JSON(false)])
         case 4: element(of: [[], [[]], [1, 2], ["a"], [0], [-1]])

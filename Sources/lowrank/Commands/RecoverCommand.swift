@@ -45,7 +45,7 @@ struct RecoverCommand: Command {
             Example("lowrank recover small --reference model --text wiki.txt -o better", "All stages"),
             Example(
                 "lowrank recover small --reference model --text t.txt --stages network -o out",
-                "Only the last stage, twice over the text"),
+                "Only the last stage"),
         ])
 
     private let request: RecoveryRequest

@@ -53,7 +53,7 @@ struct SweepCommand: Command {
             checkpoint: arguments[Self.checkpoint], output: arguments[Self.output], points: grid.points,
             evaluation: try Self.evaluation(arguments),
             written: try arguments[Self.write].map { try grid.labels(matching: $0) } ?? [])
-        request.usesMapping = !arguments[CompressCommand.noMapping]
+        request.usesMapping = !arguments[ReadingOptions.noMapping]
         request.resume = arguments[CompressCommand.resume]
         self.request = request
         leftOut = grid.leftOut
