@@ -41,6 +41,7 @@ struct ShardCommandTests {
         var report = try folder.report(of: name)
         report["command"] = nil
         report["program"]?["threads"] = nil
+        report["stages"] = nil
         for key in ["seconds", "peak_rss_bytes"] { report["totals"]?[key] = nil }
         report["tensors"] = .array(
             (report["tensors"]?.array ?? []).map { tensor in

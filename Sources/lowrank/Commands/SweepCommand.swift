@@ -36,8 +36,8 @@ struct SweepCommand: Command {
         examples: [
             Example("lowrank sweep model -o results --methods svd,tucker --keep 0.9,0.8,0.7", "Six points"),
             Example(
-                "lowrank sweep model -o out --storage factors,pivot --keep .8 --eval-text t.txt",
-                "Two forms of one size, with their perplexity"),
+                "lowrank sweep model -o out --storage factors,pivot --keep .8 --dry-run",
+                "What a sweep of two forms would do"),
             Example(
                 "lowrank sweep model -o out --methods tt --tt-order 2/3 --keep 0.5 --write 2",
                 "Trains of two and three cores; the checkpoint of the second is written"),
