@@ -77,17 +77,7 @@ struct SweepResumeTests {
         let staging = place.at(".out.lowrank-partial"), snapshot = place.at("snapshot")
         let failure = Mutex<(any Error)?>(nil)
         try job("out").run(interruption: after(checks) {
-            // A unit may get its name while the folder is copied; then once more.
-            for _ in 0..<100 {
-                do {
-                    try FileManager.default.copyItem(atPath: staging, toPath: snapshot)
-                    failure.withLock { $0 = nil }
-                    break
-                } catch {
-                    failure.withLock { $0 = error }
-                    try? FileManager.default.removeItem(atPath: snapshot)
-                }
-            }
+            failure.withLock { $0 = Workplace.snapshot(of: staging, to: snapshot) }
             return false
         })
         #expect(failure.withLock { $0 } == nil)

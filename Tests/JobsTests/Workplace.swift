@@ -45,6 +45,24 @@ final class Workplace {
     }
 
     func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: at(name)) }
+
+    /// Copies a folder that a run is writing to, as a kill would leave it.
+    ///
+    /// A file may get its name while the folder is copied; then once more.
+    /// - Returns: what was wrong with the last attempt; nil once one has succeeded.
+    static func snapshot(of folder: String, to copy: String) -> (any Error)? {
+        var failure: (any Error)?
+        for _ in 0..<100 {
+            do {
+                try FileManager.default.copyItem(atPath: folder, toPath: copy)
+                return nil
+            } catch {
+                failure = error
+                try? FileManager.default.removeItem(atPath: copy)
+            }
+        }
+        return failure
+    }
 }
 
 /// A job of four units, each a small file; the output is all of them and their sum.
