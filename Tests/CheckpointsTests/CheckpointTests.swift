@@ -116,6 +116,19 @@ struct CheckpointTests {
             ])
     }
 
+    @Test("what an absurd configuration promises is named as far as there are tensors", arguments: ["llama", "mixtral"])
+    func warnsOfNoMoreThanThereCouldBe(family: String) throws {
+        let folder = try TemporaryFolder()
+        let tensors = family == "llama" ? FamilyExample.llama : FamilyExample.mixtral
+        try folder.writeTensors(tensors.map { (name: $0, shape: $1) })
+        var config = FamilyExample.config(family)
+        config["num_hidden_layers"] = JSON(1_000_000_000_000)
+        config["num_local_experts"] = JSON(1_000_000_000_000)
+        try folder.writeConfig(config)
+        let warnings = try Checkpoint(path: folder.path).warnings
+        #expect(!warnings.isEmpty && warnings.count < 100 * tensors.count * tensors.count)
+    }
+
     @Test("missing experts are named one by one, unless another form of them is there")
     func warnsOfMissingExperts() throws {
         let folder = try TemporaryFolder()

@@ -19,7 +19,8 @@ struct MissingTensors {
         }
         let expected = architecture.modules.filter { $0.presence == .expected }
         let outside = expected.filter { !$0.pattern.contains("#") }.map { prefix + $0.pattern }
-        let layers = 0..<(dimensions.layers ?? 0)
+        // A configuration can claim any number; of layers and experts that no tensors are there for, one is named.
+        let layers = 0..<min(dimensions.layers ?? 0, given.count + 1)
         let inBlocks = layers.flatMap { layer in
             expected.filter { $0.pattern.contains("#") }.map { name(of: $0, layer: layer) }
                 + missingExperts(inLayer: layer, given: given, isThere: isThere)
@@ -40,7 +41,7 @@ struct MissingTensors {
             return isThere(name) || given.contains(UTF8Key(name)) || isThere("\(name).0")
         }
         if hasOtherForm { return [] }
-        return (0..<experts).flatMap { expert in
+        return (0..<min(experts, given.count + 1)).flatMap { expert in
             single.map { name(of: $0, layer: layer, expert: expert) }
         }
     }

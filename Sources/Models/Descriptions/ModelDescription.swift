@@ -77,8 +77,12 @@ public struct ModelDescription: Sendable {
         try Self.refuseUnknownSettings(config, family)
     }
 
+    /// Beyond every model; products of two sizes fit an Int.
+    private static let largestSize = 1 << 20
+
     private static func positive(_ value: Int?, _ key: String) throws(ModelError) -> Int {
         guard let value, value > 0 else { throw .badSetting(key: key, expected: "a whole number above 0") }
+        guard value <= largestSize else { throw .badSetting(key: key, expected: "a number up to \(largestSize)") }
         return value
     }
 
