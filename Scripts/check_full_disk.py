@@ -26,7 +26,7 @@ FIXTURE = ROOT / "Fixtures/tiny-llama"
 
 def digest(folder):
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "report.json"}
+            for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith("report.")}
 
 
 def command(program, folder, *more):
