@@ -153,9 +153,23 @@ public final class ActivationStatistics: Sendable {
                 into: MutableMatrixOperand(view.block(rows: i..<i + 1, columns: 0..<i + 1)))
         }
         file.dropPages(of: name)
+        if let row = Self.rowBeyondItsDiagonal(lower.view) {
+            throw .badTensor(
+                file: path, tensor: name, reason: "no second moment: row \(row) is larger than its diagonal allows")
+        }
         return InputMoments(
             lower: lower, absoluteSums: try numbers(.absoluteSum, of: input),
             fourthPowerSum: try numbers(.fourthPowerSum, of: input)[0], tokens: try tokens(of: input))
+    }
+
+    /// The first row with an element beyond |m_ij| ≤ (m_ii m_jj)^½, which every Σ x xᵀ keeps but for rounding.
+    private static func rowBeyondItsDiagonal(_ lower: MatrixView<Double>) -> Int? {
+        let roots = (0..<lower.rows).map { max(lower[$0, $0], 0).squareRoot() }
+        let largest = roots.max() ?? 0
+        return (0..<lower.rows).first { i in
+            lower[i, i] < 0
+                || (0..<i).contains { abs(lower[i, $0]) > (1 + 1e-6) * roots[i] * roots[$0] + 1e-9 * largest * largest }
+        }
     }
 
     public func tokens(of input: LayerInput) throws(StatisticsError) -> Int {

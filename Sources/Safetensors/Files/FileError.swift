@@ -17,7 +17,7 @@ public struct FileError: Error, Equatable, Sendable {
         self.code = code
     }
 
-    public var isMissingFile: Bool { code == ENOENT || code == ENOTDIR }
+    public var isMissingFile: Bool { code == ENOENT || code == ENOTDIR || code == ENAMETOOLONG }
     /// A folder, a pipe or a device was given to be read.
     public var isNoFile: Bool { operation == .open && (code == EISDIR || code == EINVAL) }
     public var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }

@@ -15,7 +15,7 @@ enum FileSystem {
     static func entry(at path: String) throws(FileError) -> Entry? {
         var status = stat()
         guard lstat(path, &status) == 0 else {
-            if errno == ENOENT || errno == ENOTDIR { return nil }
+            if errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG { return nil }
             throw FileError(.read, path, code: errno)
         }
         switch status.st_mode & S_IFMT {
