@@ -32,6 +32,7 @@ struct LoaderTests {
             #expect(code.contains("\nclass \(try #require(reference.last))("))
         }
         #expect(code.contains("model_type = \"lowrank_llama\"") && code.contains("EXPERTS = None"))
+        #expect(code.contains("HEAD = \"lm_head\""))
     }
 
     @Test(arguments: ["svd", "tucker", "tt", "mixt", "saten"])

@@ -9,6 +9,7 @@ extension LoaderCode {
             if config.low_rank_format_version != FORMAT_VERSION:
                 found = config.low_rank_format_version
                 raise ValueError(f"low_rank_format_version is {found}, and this loader reads {FORMAT_VERSION}")
+            self.name_head()
             entries = self.without_prefix(config.low_rank_modules)
             if EXPERTS:
                 self.replace_experts(entries)
@@ -22,10 +23,15 @@ extension LoaderCode {
                     continue  # the head of a model that is opened without it
                 parent, _, last = name.rpartition(".")
                 layer = layer_of(entry, sides_of(dense), getattr(dense, "bias", None) is not None, shared)
-                self.get_submodule(parent)._modules[last] = layer
+                self.put(layer, dense, self.get_submodule(parent), last)
                 modules[name] = entry
             # So that what is saved from here has its own names, which differ where a head was added or left out.
             self.config.low_rank_modules = modules
+
+        def put(self, layer, dense, parent, name):
+            parent._modules[name] = layer
+            for attribute in [key for key, value in vars(parent).items() if value is dense]:
+                parent.__dict__[attribute] = layer  # a head that is called by another name
 
         def without_prefix(self, modules):
             prefix = f"{self.base_model_prefix}."
@@ -62,6 +68,14 @@ extension LoaderCode {
                 layer.add_module(EXPERTS["block"], block)
                 if attribute != EXPERTS["block"]:
                     layer.__dict__[attribute] = block  # called by this name, stored under the other
+
+        def name_head(self):
+            """The two lines of transformers name the head of GPT-NeoX differently; in the folder it has one name."""
+            attribute = {"lm_head": "embed_out", "embed_out": "lm_head"}.get(HEAD)
+            if attribute in self._modules:
+                head = self._modules.pop(attribute)
+                self.add_module(HEAD, head)
+                self.__dict__[attribute] = head
 
         def _get_key_renaming_mapping(self, checkpoint_keys, *arguments, **options):
             """transformers 4, which alone calls this, takes a key without the prefix of the base model for a head's.

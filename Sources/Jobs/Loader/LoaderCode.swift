@@ -6,16 +6,21 @@ enum LoaderCode {
     /// - Parameters:
     ///   - family: whose classes are extended.
     ///   - experts: how the folder names experts; nil for models that have none.
-    static func text(for family: LoaderFamily, experts: ExpertNames?) -> String {
+    ///   - head: the module that is the head of the folder; nil where none is stored, or a tied one.
+    static func text(for family: LoaderFamily, experts: ExpertNames?, head: String?) -> String {
         let classes = family.classes.map { modelClass(family, $0.name) }
-        let parts = [factors, schemas, assembly, LoaderCode.experts, model, configuration(family, experts)] + classes
+        let end = configuration(family, experts, head)
+        let parts = [factors, schemas, assembly, LoaderCode.experts, model, end] + classes
         return parts.joined(separator: "\n\n\n") + "\n"
     }
 
-    private static func configuration(_ family: LoaderFamily, _ experts: ExpertNames?) -> String {
+    private static func configuration(
+        _ family: LoaderFamily, _ experts: ExpertNames?, _ head: String?
+    ) -> String {
         """
-        # How the folder names experts: the block they are in, and the layers of one.
+        # How the folder names experts (the block they are in, and the layers of one) and the head that it stores.
         EXPERTS = \(experts?.python ?? "None")
+        HEAD = \(head.map { "\"\($0)\"" } ?? "None")
 
 
         class \(family.configuration)(transformers.\(family.stem)Config):

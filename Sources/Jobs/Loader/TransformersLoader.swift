@@ -6,17 +6,19 @@ import Safetensors
 /// The loader for the transformers library that lies in a compressed folder.
 ///
 /// `AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)` finds it by `auto_map` of config.json. The
-/// code depends on the family, and on how the source names experts, alone: the modules that are compressed, and their
+/// code depends on the family, and on how the source names experts and head, alone: the modules that are compressed, and their
 /// schemas, it reads from config.json. So any job that keeps both files keeps a folder that opens.
 struct TransformersLoader {
     let family: LoaderFamily
     private let experts: ExpertNames?
+    private let head: String?
 
     /// nil for families that the library, or this program, does not know by name.
     init?(_ checkpoint: Checkpoint) {
         guard let family = checkpoint.modelType.flatMap(LoaderFamily.named) else { return nil }
         self.family = family
         experts = ExpertNames(tensors: checkpoint.tensors.lazy.map(\.name))
+        head = checkpoint.configTiesHead ? nil : checkpoint.tensors.first { $0.role == .head }?.module
     }
 
     /// `auto_map` of config.json.
@@ -27,7 +29,7 @@ struct TransformersLoader {
         return .object(map)
     }
 
-    var code: String { LoaderCode.text(for: family, experts: experts) }
+    var code: String { LoaderCode.text(for: family, experts: experts, head: head) }
 
     func write(to folder: String) throws {
         try StagedFile.write(code, as: family.file, in: folder)

@@ -18,7 +18,7 @@ struct ExpertNamesTests {
     func tellBlockAndLayers(tensor: String, block: String, layers: [String]) throws {
         let names = try #require(ExpertNames(tensors: ["model.norm.weight", tensor]))
         #expect(names.block == block && names.layers == layers)
-        let code = LoaderCode.text(for: try #require(LoaderFamily.named("mixtral")), experts: names)
+        let code = LoaderCode.text(for: try #require(LoaderFamily.named("mixtral")), experts: names, head: nil)
         #expect(code.contains(#"EXPERTS = {"block": "\#(block)", "layers": ["\#(layers[0])""#))
     }
 
