@@ -21,6 +21,8 @@ divide, no group of that kind) is counted apart.
     python3 Scripts/check_loader.py                                       every family, every form
     python3 Scripts/check_loader.py --family llama2 gpt2 --form svd tt    some
     python3 Scripts/check_loader.py --model Fixtures/tiny-llama           a checkpoint
+
+Random models are made for transformers 5: with 4.57 that of `llama3` has rope scaling that only `lowrank` reads.
 """
 
 import argparse
@@ -142,7 +144,7 @@ def check_perplexity(case, model, ids, expected):
 
 def check_parameters(case, model, ids, expected):
     count = sum(parameter.numel() for parameter in model.parameters())
-    return count == case.report["totals"]["parameters"], ""
+    return count == case.report["totals"]["parameters"] - unused(case.packed), ""
 
 
 def factors_of(model):
@@ -192,11 +194,17 @@ def stored(folder):
     return {name: tensor for file in sorted(folder.glob("*.safetensors")) for name, tensor in load(file).items()}
 
 
+def unused(folder):
+    """Numbers of the positions that old BERT checkpoints store, and transformers computes and drops."""
+    return sum(tensor.numel() for name, tensor in stored(folder).items() if name.endswith("position_ids"))
+
+
 def check_saved(case, model, ids, expected):
     torch = oracle.need("torch")
     opened = case.open(case.packed, "auto")
     opened.save_pretrained(case.saved)
     ours, theirs = stored(case.packed), stored(case.saved)
+    ours = {name: tensor for name, tensor in ours.items() if not name.endswith("position_ids")}
     prefix = opened.base_model_prefix + "."
     same = {name.removeprefix(prefix) for name in ours} == {name.removeprefix(prefix) for name in theirs}
     if not same:
@@ -212,12 +220,14 @@ def check_saved(case, model, ids, expected):
 
 def check_read_back(case, model, ids, expected):
     torch = oracle.need("torch")
-    counts = [case.lowrank.run("inspect", folder)["parameters"] for folder in (case.packed, case.saved)]
+    counts = [case.lowrank.run("inspect", folder)["parameters"] - unused(folder)
+              for folder in (case.packed, case.saved)]
     logits = [case.lowrank.logits(folder, ids) for folder in (case.packed, case.saved)]
     case.lowrank.run("reconstruct", case.saved, "-o", case.scratch / "again", "--force", "--dtype", "f32")
     again, dense = (sorted(tuple(tensor.shape) for tensor in stored(folder).values())
                     for folder in (case.scratch / "again", case.dense))
-    return counts[0] == counts[1] and torch.equal(*logits) and again == dense, ""
+    again += [tuple(tensor.shape) for name, tensor in stored(case.dense).items() if name.endswith("position_ids")]
+    return counts[0] == counts[1] and torch.equal(*logits) and sorted(again) == dense, ""
 
 
 def check_refused(case, model, ids, expected):

@@ -40,7 +40,8 @@ struct LoaderTests {
         try run("compress", ModelFolder.fixture, "-o", folder.at("svd"), "--rank", "8")
         try run("compress", ModelFolder.fixture, "-o", folder.at("out"), "--method", method, "--keep", "0.5")
         #expect(try code(in: "out") == code(in: "svd"))
-        for entry in try #require(try JSON.parse(file: folder.at("out/config.json"))["low_rank_modules"]?.object).entries {
+        let modules = try JSON.parse(file: folder.at("out/config.json"))["low_rank_modules"]
+        for entry in try #require(modules?.object).entries {
             let schema = try #require(entry.value["schema"]?.string)
             #expect(try code(in: "out").contains("\"\(schema)\""))
         }

@@ -6,8 +6,8 @@ import Safetensors
 /// The loader for the transformers library that lies in a compressed folder.
 ///
 /// `AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)` finds it by `auto_map` of config.json. The
-/// code depends on the family, and on how the source names experts and head, alone: the modules that are compressed, and their
-/// schemas, it reads from config.json. So any job that keeps both files keeps a folder that opens.
+/// code depends on the family, and on how the source names experts and head, alone: which modules are compressed, and
+/// how, it reads from config.json. So any job that keeps both files keeps a folder that opens.
 struct TransformersLoader {
     let family: LoaderFamily
     private let experts: ExpertNames?
