@@ -113,8 +113,8 @@ extension Matrix64 {
     }
 }
 
-/// Lengths of the columns, each summed in row order.
-func columnNorms(_ a: MatrixView<Double>) -> [Double] {
+/// Lengths of the columns, each summed in row order in Double.
+func columnNorms<Element: FactorScalar>(_ a: MatrixView<Element>) -> [Double] {
     precondition(a.columnStride == 1, "rows must lie without gaps")
     var squares = [Double](repeating: 0, count: a.columns)
     let strip = 256
@@ -124,7 +124,10 @@ func columnNorms(_ a: MatrixView<Double>) -> [Double] {
             let columns = (piece * strip)..<min((piece + 1) * strip, a.columns)
             for i in 0..<a.rows {
                 let row = a.base + i * a.rowStride
-                for j in columns { squares[j] += row[j] * row[j] }
+                for j in columns {
+                    let value = Element.double(row[j])
+                    squares[j] += value * value
+                }
             }
         }
     }

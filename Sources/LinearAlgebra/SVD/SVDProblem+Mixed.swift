@@ -158,20 +158,3 @@ extension SVDProblem {
         return Double(rank) * inProduct * inProduct + inVectors * inVectors
     }
 }
-
-/// Lengths of the columns, each summed in row order in Double.
-private func columnNorms(_ a: MatrixView<Float>) -> [Double] {
-    var squares = [Double](repeating: 0, count: a.columns)
-    let strip = 64
-    squares.withUnsafeMutableBufferPointer { squares in
-        nonisolated(unsafe) let squares = squares
-        parallelFor((a.columns + strip - 1) / strip) { piece in
-            let columns = (piece * strip)..<min((piece + 1) * strip, a.columns)
-            for i in 0..<a.rows {
-                let row = a.base + i * a.rowStride
-                for j in columns { squares[j] += Double(row[j]) * Double(row[j]) }
-            }
-        }
-    }
-    return squares.map { $0.squareRoot() }
-}
