@@ -89,6 +89,16 @@ struct TerminalTests {
         #expect(errors.text == "two\n")
     }
 
+    /// On a terminal the longest that fits, and the last where none does; elsewhere there is no width to fit.
+    @Test(
+        arguments: [(true, 80, false, "0123456789"), (true, 9, false, "01234"), (true, 3, false, "01234")]
+            + [(false, 3, false, "0123456789"), (true, 3, true, "0123456789")])
+    func linesInSeveralFormsFitATerminal(isTerminal: Bool, columns: Int, isVerbose: Bool, shown: String) {
+        let errors = TextCapture(isTerminal: isTerminal, columns: columns)
+        terminal(errors) { $0.isVerbose = isVerbose }.log(.notice, longestOf: ["0123456789", "01234"])
+        #expect(errors.text == shown + "\n")
+    }
+
     @Test func anErrorIsOneMessageAndOneDocument() {
         let errors = TextCapture()
         let failure = Failure(.badInput, "NaN at row 3, column 1", file: "a.safetensors", tensor: "w\"1")

@@ -37,6 +37,19 @@ struct CompressCommandTests {
                 == Set(rebuilt.tensors.map { "\($0.name) \($0.dtype) \($0.shape)" }))
     }
 
+    /// A line for each matrix, beside the result and not in it; none with --quiet.
+    @Test func everyMatrixHasALine() throws {
+        let words = ["compress", ModelFolder.fixture, "-o", folder.at("out"), "--keep", "0.6", "--json"]
+        let run = try ProgramRun.of(words)
+        #expect(try JSON.parse(run.output) == (try folder.report(of: "out")))
+        let lines = run.errors.split(separator: "\n").filter { $0.hasPrefix("[") }
+        #expect(lines.count == 35)
+        let first = "[ 1/35] model.layers.0.self_attn.q_proj  128×128  BF16 32.8 KB -> ABLinear rank 38 19.5 KB  59.4 %"
+        #expect(lines.first?.hasPrefix(first) == true, "\(run.errors)")
+        #expect(lines.last?.hasPrefix("[35/35] ") == true)
+        #expect(try ProgramRun.of(words + ["--quiet", "--force"]).errors.isEmpty)
+    }
+
     @Test func threadsAndRepetitionsGiveTheSameBytes() throws {
         for (name, threads) in [("one", 1), ("two", 2), ("three", 3), ("again", 3)] {
             #expect(try compress("--keep 0.5 --threads \(threads)", to: name).code == 0)

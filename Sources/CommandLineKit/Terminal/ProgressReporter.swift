@@ -10,12 +10,21 @@
 public protocol ProgressReporter: Sendable {
     /// A line about the work.
     func log(_ level: LogLevel, _ message: String)
+    /// A line in several forms, the longest first: a terminal shows the longest that fits its width, or
+    /// the last; a log, or --verbose, the first.
+    func log(_ level: LogLevel, longestOf forms: [String])
     /// Starts a stage and ends the one before it.
     func begin(_ stage: ProgressStage)
     /// `amount` more units of the stage are done; `label` says what is being worked on.
     func advance(by amount: Int, _ label: String)
     /// Ends the stage.
     func end()
+}
+
+extension ProgressReporter {
+    public func log(_ level: LogLevel, longestOf forms: [String]) {
+        if let longest = forms.first { log(level, longest) }
+    }
 }
 
 /// How much a line matters.

@@ -91,6 +91,13 @@ public final class Terminal: ProgressReporter {
         }
     }
 
+    public func log(_ level: LogLevel, longestOf forms: [String]) {
+        let isNarrow = errors.isTerminal && !settings.isVerbose
+        if let form = isNarrow ? forms.first(where: { $0.count <= errors.columns }) ?? forms.last : forms.first {
+            log(level, form)
+        }
+    }
+
     public func begin(_ stage: ProgressStage) {
         end()
         guard !settings.isQuiet else { return }

@@ -76,7 +76,8 @@ public struct CompressJob: Sendable {
     ) throws -> Result {
         let watch = Stopwatch()
         let output = OutputRequest(
-            request.output, inputs: [request.checkpoint] + files.map(\.path), force: request.force, resume: request.resume)
+            request.output, inputs: [request.checkpoint] + files.map(\.path), force: request.force,
+            resume: request.resume)
         try output.validate()
         let prepared = try plan(progress: progress, interruption: interruption)
         let sequential = try SequentialCompression.asked(of: prepared, by: request.objective, progress)
@@ -86,7 +87,8 @@ public struct CompressJob: Sendable {
             let finished = try FinishedGroups(staged.journal, unitSize)
             let compression = GroupCompression(
                 checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished,
-                control: request.control.map { Control(kind: $0, settings: request.settings) })
+                control: request.control.map { Control(kind: $0, settings: request.settings) },
+                lines: ModuleLines(prepared.ownGroups.flatMap { $0.modules.map(\.module) }, progress))
             let results = try compress(prepared, finished, progress) {
                 if let sequential {
                     return try sequential.run(compression, prepared.objectives, staged.journal, progress, interruption)

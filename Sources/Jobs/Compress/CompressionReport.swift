@@ -63,7 +63,9 @@ public struct CompressionReport: Sendable {
         _ checkpoint: Checkpoint, _ results: [ModuleResult], _ stored: Stored, _ run: RunFacts
     ) throws -> JSON {
         let selected = Set(results.map(\.name))
-        let dense = checkpoint.compressibleModules.filter { selected.contains($0.name) }.reduce(0) { $0 + $1.parameters }
+        let dense = checkpoint.compressibleModules.reduce(0) {
+            $0 + (selected.contains($1.name) ? $1.parameters : 0)
+        }
         let kept = results.reduce(0) { $0 + $1.parameters }
         let macs = Dictionary(uniqueKeysWithValues: results.map { ($0.name, $0.macs) })
         let denseMACs = try multiplyAdds(of: checkpoint) { $0.parameters }
@@ -117,7 +119,8 @@ public struct CompressionReport: Sendable {
             let verdict = result.isDense ? "kept dense" : "kept as it was"
             text += "\(verdict): \(result.name): \(result.keptDenseReason ?? "")\n"
         }
-        if dense.count > Self.denseLines { text += "not compressed: \(dense.count - Self.denseLines) more, see report.json\n" }
+        let others = dense.count - Self.denseLines
+        if others > 0 { text += "not compressed: \(others) more, see report.json\n" }
         return text + "wrote \(output) in \(Quantity.duration(totals["seconds"]?.double ?? 0)), peak memory "
             + "\(ByteCount.human(count("peak_rss_bytes")))\n"
             + ((try? CompressionMarkdown.line(from: json)) ?? "")

@@ -83,8 +83,8 @@ public struct CompressionRequest: Sendable {
         guard let shard else { return }
         if objective.text != nil {
             throw .usage(
-                "--shard \(shard): with --text matrices are compressed in sequence, each for what those before it give, "
-                    + "which cannot be divided; calibrate once, and give --stats to every part")
+                "--shard \(shard): with --text matrices are compressed in sequence, each for what those before it "
+                    + "give, which cannot be divided; calibrate once, and give --stats to every part")
         }
         if adapter != nil {
             throw .usage(

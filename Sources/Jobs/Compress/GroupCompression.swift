@@ -16,13 +16,15 @@ struct GroupCompression {
     var control: Control?
     /// Whether the tensors are kept, and not only what is said of them.
     var keepsTensors = true
+    /// Where what becomes of each matrix is told; nil tells it to no one.
+    var lines: ModuleLines?
 
     /// What an earlier run found, or what this one does; a result for each module of the group, in order.
     func result(of group: PlannedGroup, _ progress: any ProgressReporter) throws -> [ModuleResult] {
         let earlier = try finished.results(of: group)
         let results = try earlier ?? run(group)
         for (planned, result) in zip(group.modules, results) {
-            progress.log(.detail, ModuleLine(result, of: planned.module).text)
+            lines?.add(result, of: planned.module, isNew: earlier == nil)
         }
         if earlier == nil { progress.advance(by: results.count, group.name) }
         return results

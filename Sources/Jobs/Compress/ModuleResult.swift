@@ -46,7 +46,7 @@ struct ModuleResult {
     /// `rank 48`, `ranks 8 × 8`, or nothing.
     var ranks: String {
         if let rank = report["rank"]?.int { return "rank \(rank)" }
-        if let ranks = report["ranks"]?.array { return "ranks " + ranks.compactMap { $0.int.map(String.init) }.joined(separator: " × ") }
-        return ""
+        guard let ranks = report["ranks"]?.array else { return "" }
+        return "ranks " + ranks.compactMap { $0.int.map(String.init) }.joined(separator: " × ")
     }
 }

@@ -144,8 +144,9 @@ struct SweepCompression {
                 let results = try compressions[point].record(outcomes, of: group, read, seconds: watch.seconds)
                 watch = Stopwatch()
                 for (planned, result) in zip(group.modules, results) {
-                    let line = ModuleLine(result, of: planned.module).text
-                    progress.log(.detail, "\(plan.points[point].point.label)  \(line)")
+                    let name = "\(plan.points[point].point.label)  \(planned.module.name)"
+                    progress.log(
+                        .detail, longestOf: ModuleLines.forms(result, of: planned.module).map { "\(name)  \($0)" })
                 }
                 progress.advance(by: results.count, group.name)
                 try interruption.check()

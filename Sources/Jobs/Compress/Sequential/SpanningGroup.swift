@@ -38,6 +38,7 @@ final class SpanningGroup {
         let planned = group.modules[index], name = planned.module.name
         if let finished = try base.finished.results(of: group) {
             if results.isEmpty { results = finished }
+            compression.lines?.add(finished[index], of: planned.module, isNew: false)
             return (name, try base.finished.compressedOperator(of: finished[index], in: group))
         }
         if outcomes.isEmpty { try make() }
@@ -52,6 +53,7 @@ final class SpanningGroup {
         let report = ModuleReport(planned.module, method: group.method, seconds: watch.seconds)
         results.append(
             try compression.result(of: planned.module, outcomes[index], weight.matrix, report, &shared))
+        compression.lines?.add(results[index], of: planned.module, isNew: true)
         progress.advance(by: 1, name)
         if results.count == group.modules.count { try base.finish(group, results, outcomes) }
         guard case .compressed(let compressed, _) = outcomes[index] else { return (name, nil) }
