@@ -39,6 +39,8 @@ struct TuckerDecomposition {
         var captured: [Double]
         /// Modes in the order they were updated.
         var order: [TuckerMode]
+        /// The singular values of the unfoldings that the factors were first taken from.
+        var spectra: [TuckerMode: [Double]]
     }
 
     /// - Parameter ranks: within the bonds of the stack.
@@ -67,15 +69,18 @@ struct TuckerDecomposition {
         _ tensor: TuckerTensor, _ ranks: TuckerRanks, _ order: [TuckerMode]
     ) throws(LinearAlgebraError) -> Result {
         var factors: [TuckerMode: Matrix] = [:]
+        var spectra: [TuckerMode: [Double]] = [:]
         var core = tensor
         for mode in order {
             let source = algorithm == .hosvd ? tensor : core
-            let u = try source.leadingVectors(mode, count: ranks[mode], route: route).vectors
+            let (u, spectrum) = try source.leadingVectors(mode, count: ranks[mode], route: route)
             factors[mode] = u
+            spectra[mode] = spectrum
             core = core.contracted(mode, by: u)
         }
         return Result(
-            factors: factors, core: core, captured: [sumOfSquares(MatrixOperand(core.elements))], order: order)
+            factors: factors, core: core, captured: [sumOfSquares(MatrixOperand(core.elements))], order: order,
+            spectra: spectra)
     }
 
     private func sweep(

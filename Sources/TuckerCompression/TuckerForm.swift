@@ -44,6 +44,8 @@ struct TuckerForm {
         let lost = whole > 0 ? max(0, 1 - (result.captured.last ?? 0) / whole) : 0
         let outcomes = tasks.indices.map { index in
             var evidence = group
+            // Those of a stack are its own, and stand with its first member.
+            if index > 0 { evidence.details["spectra"] = nil }
             evidence.energyKept = energyKept(computed[index], index)
             evidence.roundingError = type == .float32 ? 0 : Self.distance(
                 stored[index], computed[index], over: tasks[index].objective.target)
@@ -87,6 +89,19 @@ struct TuckerForm {
         evidence.shift = problem.shift
         if result.captured.count > 1 { evidence.details["sweeps"] = JSON(result.captured.count - 1) }
         if !problem.isExact { evidence.details["core_fitted_to_metrics"] = true }
+        if problem.layout.kind == .matrix {
+            // Both modes have the singular values of the matrix.
+            let mode = result.order.first { result.spectra[$0] != nil }
+            evidence.details["spectrum"] = mode.flatMap {
+                SpectrumSample.json(result.spectra[$0] ?? [], rank: ranks[$0])
+            }
+        } else {
+            evidence.details["spectra"] = .array(
+                problem.layout.axes.compactMap { mode in
+                    SpectrumSample.json(
+                        result.spectra[mode] ?? [], rank: ranks[mode], name: problem.layout.name(of: mode))
+                })
+        }
         return evidence
     }
 

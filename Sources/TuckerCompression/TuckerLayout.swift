@@ -68,6 +68,15 @@ struct TuckerLayout: Equatable, Sendable {
         }
     }
 
+    /// What a mode of the stack stands for.
+    func name(of mode: TuckerMode) -> String {
+        switch mode {
+        case .members: kind == .heads ? "projections" : "members"
+        case .rows: kind == .heads ? "head dimension" : "outputs"
+        case .columns: kind == .heads ? "hidden side" : "inputs"
+        }
+    }
+
     /// Numbers in T.
     var count: Int { members * heads * rows * columns }
 

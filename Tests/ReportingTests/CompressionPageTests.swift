@@ -24,6 +24,17 @@ struct CompressionPageTests {
         #expect(
             try CompressionPage.html(from: SampleDocuments.report(evaluation: evaluation)).contains("4.0126 → 5.1754"))
         #expect(try !CompressionPage.html(from: SampleDocuments.report()).contains("perplexity"))
+        let report = SampleDocuments.report(evaluation: evaluation)
+        #expect(try CompressionMarkdown.text(from: report).contains("| perplexity | 4.0126 | 5.1754 | |"))
+        #expect(try CompressionMarkdown.line(from: report).contains("; perplexity 4.0126 -> 5.1754;"))
+    }
+
+    @Test("figures of encoders and of questions are shown where they are known")
+    func otherFigures() throws {
+        let evaluation: JSON = ["embedding_cosine": 0.925, "choices": ["accuracy": 0.5, "items": 1172]]
+        let page = try CompressionPage.html(from: SampleDocuments.report(evaluation: evaluation))
+        for words in ["0.9250", "50.0 %", "of 1,172 questions"] { #expect(page.contains(words), "\(words)") }
+        #expect(!page.contains("perplexity"))
     }
 
     @Test("maps have a cell for each layer and role, curves their cut, dense matrices their reason")
@@ -35,6 +46,27 @@ struct CompressionPageTests {
         #expect(page.text.contains("lowrank compress 'my model' -o small --keep 0.6"))
         // Three maps (weights, ranks, energy), a chart for each role with a spectrum, stages and roles.
         #expect(page.elements["svg"] == 3 + 1 + 2)
+    }
+
+    @Test("every bond of a train has a chart with its own cut")
+    func bonds() throws {
+        var report = SampleDocuments.report()
+        var matrices = try #require(report["tensors"]?.array)
+        let bond: (String, Int) -> JSON = { name, rank in
+            ["name": JSON(name), "rank": JSON(rank), "indices": [1, 4, 16], "values": [2, 1, 0.5]]
+        }
+        for index in 0..<2 {
+            matrices[index]["spectrum"] = nil
+            matrices[index]["rank"] = nil
+            matrices[index]["ranks"] = [1, 4, 7, 1]
+            matrices[index]["spectra"] = [bond("bond 1", 4), bond("bond 2", 7)]
+        }
+        report["tensors"] = .array(matrices)
+        let page = try #require(ParsedPage(try CompressionPage.html(from: report)))
+        for words in ["query, bond 1", "query, bond 2", "cut at 4", "cut at 7"] {
+            #expect(page.text.contains(words), "\(words)")
+        }
+        #expect(page.elements["svg"] == 3 + 2 + 2)
     }
 
     @Test("nothing on the page is fetched")

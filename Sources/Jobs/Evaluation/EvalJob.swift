@@ -18,6 +18,8 @@ public struct EvalJob: Sendable {
     public var logitsFile: String?
     /// Whether a file of logits that exists is replaced.
     public var force = false
+    /// Whether the figures also go into report.json of the checkpoint.
+    public var isReported = false
     /// Whether BOS stands before every question.
     public var choicesBegin = false
     /// The schemas of compressed layers that can be read.
@@ -39,11 +41,13 @@ public struct EvalJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> EvalResult {
         try checkOutput()
+        let report = try isReported ? EvaluatedReport(folder: checkpoint) : nil
         let model = try Self.open(checkpoint, library)
         var result = EvalResult()
         if let source { try score(source, model, &result, progress, interruption) }
         if let choicesFile { result.choices = try choose(choicesFile, model, progress, interruption) }
         result.peakResidentBytes = ResourceUse.peakResidentBytes
+        try report?.add(result)
         return result
     }
 

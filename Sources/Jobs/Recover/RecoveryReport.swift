@@ -60,6 +60,8 @@ public struct RecoveryReport: Sendable {
             "isa": JSON(InstructionSet.active.rawValue), "threads": JSON(Threads.count),
         ]
         json["command"] = JSON(request.commandLine)
+        // Of the numbers as they were.
+        json["evaluation"] = nil
         json["tensors"] = Self.tensors(earlier, errors)
         if var totals = json["totals"] {
             totals["seconds"] = JSON(seconds)

@@ -16,9 +16,8 @@ public enum CompressionMarkdown {
             row("tensor bytes", totals.bytes, ByteCount.human, Quantity.grouped),
             row("multiply-adds per token", totals.macs, HumanCount.human, HumanCount.exact),
         ]
-        if let after = record.perplexity.after {
-            let before = CompressionPage.figure(record.perplexity.before, 5)
-            lines.append("| perplexity | \(before) | \(Quantity.significant(after, 5)) | |")
+        for figure in record.evaluation?.figures ?? [] {
+            lines.append("| \(figure.name) | \(figure.before ?? "–") | \(figure.after) | |")
         }
         lines += ["", "| error | root mean square | largest | in |", "|---|---:|---:|---|"]
         lines += [
@@ -49,7 +48,9 @@ public enum CompressionMarkdown {
         if let worst = record.worst {
             parts.append("largest error \(CompressionPage.figure(worst.relativeError, 4)) in \(worst.name)")
         }
-        if let after = record.perplexity.after { parts.append("perplexity \(Quantity.significant(after, 5))") }
+        if let perplexity = record.evaluation?.figures.first(where: { $0.name == "perplexity" }) {
+            parts.append("perplexity " + (perplexity.before.map { $0 + " -> " } ?? "") + perplexity.after)
+        }
         parts.append(Quantity.duration(totals.seconds))
         return "summary: " + parts.joined(separator: "; ")
     }

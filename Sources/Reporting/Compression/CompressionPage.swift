@@ -41,9 +41,9 @@ public enum CompressionPage {
             cards.append(
                 card("relative error of outputs, root mean square", figure(error), note: "on the calibrated inputs"))
         }
-        if let after = record.perplexity.after {
-            let before = record.perplexity.before.map { Quantity.significant($0, 5) + " → " } ?? ""
-            cards.append(card("perplexity", before + Quantity.significant(after, 5), note: "before → after"))
+        for figure in record.evaluation?.figures ?? [] {
+            let before = figure.before.map { $0 + " → " } ?? ""
+            cards.append(card(figure.name, before + figure.after, note: figure.note))
         }
         let memory = totals.peakBytes.map { "peak memory " + ByteCount.human($0) } ?? ""
         cards.append(card("time", Quantity.duration(totals.seconds), note: memory))
@@ -84,24 +84,31 @@ public enum CompressionPage {
             """
     }
 
-    /// For each role the first, a middle and the last of its matrices that have a spectrum.
+    /// For each role, and each bond or mode of its matrices, the first, a middle and the last that have a spectrum.
     private static func spectra(_ record: CompressionRecord) -> Markup? {
-        let known = record.compressed.filter { !$0.spectrum.isEmpty }
-        guard !known.isEmpty else { return nil }
-        let roles = known.reduce(into: [String]()) { if !$0.contains($1.role) { $0.append($1.role) } }
-        let charts = roles.compactMap { role -> Markup? in
-            let matrices = known.filter { $0.role == role }
-            let chosen = Set([0, matrices.count / 2, matrices.count - 1]).sorted().map { matrices[$0] }
-            let curves = chosen.map { matrix in
-                SpectrumChart.Curve(
-                    name: matrix.layer.map { "layer \($0)" } ?? matrix.name, points: matrix.spectrum,
-                    rank: matrix.ranks.first)
+        var places: [(title: String, curves: [SpectrumChart.Curve])] = []
+        for matrix in record.compressed {
+            for spectrum in matrix.spectra {
+                let title = [matrix.shortRole, spectrum.name].compactMap { $0 }.joined(separator: ", ")
+                let curve = SpectrumChart.Curve(
+                    name: matrix.layer.map { "layer \($0)" } ?? matrix.name, points: spectrum.points,
+                    rank: spectrum.rank)
+                if let place = places.firstIndex(where: { $0.title == title }) {
+                    places[place].curves.append(curve)
+                } else {
+                    places.append((title, [curve]))
+                }
             }
-            return SpectrumChart(title: matrices[0].shortRole, curves: curves).figure
+        }
+        guard !places.isEmpty else { return nil }
+        let charts = places.compactMap { place -> Markup? in
+            let chosen = Set([0, place.curves.count / 2, place.curves.count - 1]).sorted().map { place.curves[$0] }
+            return SpectrumChart(title: place.title, curves: chosen).figure
         }
         return """
             <p class="quiet">Singular values in the metric of the objective, divided by the largest, in the first, a \
-            middle and the last layer. What is right of the dot was cut off; values below 10⁻⁴ are drawn there.</p>
+            middle and the last layer; of tensor trains at every bond, of stacks along every mode. What is right of \
+            the dot was cut off; values below 10⁻⁴ are drawn there.</p>
             <div class="mini">
             \(charts)
             </div>

@@ -14,8 +14,8 @@ struct CompressionRecord {
     let totals: Totals
     let stages: [(name: String, seconds: Double)]
     let matrices: [MatrixRecord]
-    /// Perplexity of the result and of the model it came from.
-    let perplexity: (before: Double?, after: Double?)
+    /// nil where the result was not evaluated.
+    let evaluation: EvaluationRecord?
 
     /// Before and after.
     struct Totals {
@@ -52,8 +52,7 @@ struct CompressionRecord {
             return (name, seconds)
         }
         matrices = try tensors.map { (tensor) throws(ReportingError) in try MatrixRecord(tensor) }
-        let evaluation = json["evaluation"]
-        perplexity = (evaluation?["reference"]?["perplexity"]?.double, evaluation?["perplexity"]?.double)
+        evaluation = json["evaluation"].map { EvaluationRecord($0) }
     }
 
     var compressed: [MatrixRecord] { matrices.filter { $0.keptDenseReason == nil } }

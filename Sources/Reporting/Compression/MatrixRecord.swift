@@ -1,5 +1,25 @@
 import Safetensors
 
+/// Singular values of a matrix, or of one way to unfold it.
+struct SpectrumRecord {
+    /// The bond of a tensor train, or the mode of a stack; nil where the matrix has one spectrum.
+    let name: String?
+    /// Where it was cut.
+    let rank: Int?
+    /// A sample: index, from one, and value.
+    let points: [(index: Int, value: Double)]
+
+    /// nil where there is no value.
+    init?(_ json: JSON, rank usual: Int?) {
+        name = json["name"]?.string
+        rank = json["rank"]?.int ?? usual
+        let indices = json["indices"]?.array?.compactMap(\.int) ?? []
+        let values = json["values"]?.array?.compactMap(\.double) ?? []
+        points = zip(indices, values).map { ($0, $1) }.filter { $0.0 > 0 }
+        if points.isEmpty { return nil }
+    }
+}
+
 /// What report.json says of one selected matrix.
 struct MatrixRecord {
     let name: String
@@ -19,8 +39,8 @@ struct MatrixRecord {
     let solver: String?
     let seconds: Double
     let keptDenseReason: String?
-    /// A sample of the singular values that the ranks were chosen by: index, from one, and value.
-    let spectrum: [(index: Int, value: Double)]
+    /// What its ranks cut off, as far as it is known.
+    let spectra: [SpectrumRecord]
 
     init(_ json: JSON) throws(ReportingError) {
         guard let name = json["name"]?.string else { throw .missing("tensors[].name") }
@@ -40,9 +60,9 @@ struct MatrixRecord {
         solver = json["solver"]?.string
         seconds = json["seconds"]?.double ?? 0
         keptDenseReason = json["kept_dense_reason"]?.string
-        let indices = json["spectrum"]?["indices"]?.array?.compactMap(\.int) ?? []
-        let values = json["spectrum"]?["values"]?.array?.compactMap(\.double) ?? []
-        spectrum = zip(indices, values).map { ($0, $1) }.filter { $0.0 > 0 }
+        let rank = ranks.first
+        let stored = json["spectra"]?.array ?? json["spectrum"].map { [$0] } ?? []
+        spectra = stored.compactMap { SpectrumRecord($0, rank: rank) }
     }
 
     /// Numbers of the dense matrix.

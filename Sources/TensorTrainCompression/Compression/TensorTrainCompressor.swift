@@ -231,6 +231,10 @@ public struct TensorTrainCompressor: Compressor {
         evidence.energyKept = 1 - solution.relativeError * solution.relativeError
         evidence.shift = task.objective.shift
         evidence.roundingError = Self.roundingError(train, storedAs: form, target: task.objective.target)
+        evidence.details["spectra"] = .array(
+            zip(solution.spectra, train.ranks.dropFirst()).enumerated().compactMap { bond, pair in
+                SpectrumSample.json(pair.0, rank: pair.1, name: "bond \(bond + 1)")
+            })
         for (name, value) in solution.details { evidence.details[name] = value }
         return (form, evidence)
     }

@@ -19,6 +19,8 @@ struct TrainProblem {
         /// In the objective, before rounding.
         let relativeError: Double
         let solver: String
+        /// Singular values at the bonds, in the metric of the objective as far as modes can have it.
+        let spectra: [[Double]]
         var details: [(String, JSON)] = []
     }
 
@@ -40,11 +42,13 @@ struct TrainProblem {
         let (train, evidence) = try svd.decompose(tensor: tensor, modes: modes, keeping: .ranks(ranks))
         guard let fit else {
             return Solution(
-                train: train, relativeError: evidence.relativeError, solver: "tt-svd, \(evidence.solver.rawValue)")
+                train: train, relativeError: evidence.relativeError, solver: "tt-svd, \(evidence.solver.rawValue)",
+                spectra: evidence.spectra)
         }
         let result = try fit.run(ranks: ranks, from: train, by: svd)
         return Solution(
             train: result.train, relativeError: result.relativeError, solver: "alternating least squares",
+            spectra: result.spectra,
             details: [("passes", JSON(result.passes)), ("start_error", JSON(result.firstError))])
     }
 }

@@ -40,6 +40,8 @@ struct TrainFit {
         /// Of the start.
         let firstError: Double
         let passes: Int
+        /// Singular values at the bonds of the target in the new basis, as `TrainEvidence` has them.
+        let spectra: [[Double]]
     }
 
     init(_ objective: Objective, modes: TrainModes) throws {
@@ -72,8 +74,8 @@ struct TrainFit {
 
     /// - Parameter plain: the TT-SVD of the target itself, of the ranks wanted.
     func run(ranks: [Int], from plain: TensorTrain, by svd: TensorTrainSVD) throws -> Result {
-        let whitened = try svd.decompose(tensor: target, modes: modes, keeping: .ranks(ranks)).train
-        let starts = try [whitened, changed(plain, .into)].map { train in
+        let whitened = try svd.decompose(tensor: target, modes: modes, keeping: .ranks(ranks))
+        let starts = try [whitened.train, changed(plain, .into)].map { train in
             let start = try train.rightOrthonormal()
             return (train: start, error: squaredError(residual(start)))
         }
@@ -93,7 +95,7 @@ struct TrainFit {
         }
         return Result(
             train: changed(best.train, .back), relativeError: relative(best.error), firstError: relative(start.error),
-            passes: passes)
+            passes: passes, spectra: whitened.evidence.spectra)
     }
 
     private func relative(_ squares: Double) -> Double {

@@ -16,6 +16,8 @@ public struct TrainEvidence: Sendable {
     public internal(set) var norm: Double
     /// √Σσ² of what was cut at each bond.
     public internal(set) var cuts: [Double] = []
+    /// The singular values that each bond was cut at, descending: those of the tensor as cut so far.
+    public internal(set) var spectra: [[Double]] = []
     /// The solver of each bond's singular vectors, by its slowest.
     public internal(set) var solver = SVDEvidence.Solver.gram
 
@@ -63,6 +65,7 @@ public struct TensorTrainSVD: Sendable {
             let allowance = BondAllowance(accuracy, bond: bond, of: modes.order - 1, evidence)
             let svd = try allowance.cut(unfolding, limit: limit, by: TruncatedSVD(route: route))
             evidence.cuts.append(svd.evidence.truncationError)
+            evidence.spectra.append(svd.singularValues)
             if svd.evidence.solver != .gram { evidence.solver = svd.evidence.solver }
             cores.append(svd.u)
             rest = svd.scaledRight()

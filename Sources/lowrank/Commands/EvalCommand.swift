@@ -6,7 +6,7 @@ import Models
 struct EvalCommand: Command {
     static let checkpoint = Argument(.folder("CKPT"), help: "checkpoint, dense or compressed")
     static let reference = Option(
-        "reference", .folder("DENSE"), 
+        "reference", .folder("DENSE"),
         help: "Checkpoint to compare with: divergence, agreement, entropy, drift of hidden states")
     static let failAbove = Option(
         "fail-if-perplexity-above", .number("P", from: .exclusive(0)), help: "End with 1 if perplexity is higher")
@@ -15,6 +15,7 @@ struct EvalCommand: Command {
         help: #"Questions, a line each: {"context": "…", "choices": ["…", "…"], "answer": 0}"#)
     static let logits = Option(
         "logits", .file(), help: "Also write the logits of all tokens, as safetensors")
+    static let report = Flag("report", help: "Also put the figures into report.json of CKPT, and make its pages again")
 
     static let specification = CommandSpecification(
         "eval", summary: "Measure how well a model predicts text",
@@ -26,13 +27,15 @@ struct EvalCommand: Command {
             """,
         arguments: [checkpoint],
         sections: [
-            TextOptions.section, OptionSection("Evaluation", [reference, choices, failAbove, logits, ReadingOptions.noMapping]),
+            TextOptions.section,
+            OptionSection("Evaluation", [reference, choices, failAbove, logits, report, ReadingOptions.noMapping]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
             Example("lowrank eval model --text wikitext2.txt", "Perplexity in windows of up to 2048 tokens"),
             Example(
                 "lowrank eval small --text stories.txt --documents '***' --reference model",
                 "Documents, beside the dense model"),
+            Example("lowrank eval small --text wiki.txt --reference model --report", "Perplexity for its report.html"),
             Example("lowrank eval small --choices arc.jsonl", "Multiple choice, from Scripts/convert_choices.py"),
         ])
 
@@ -58,6 +61,7 @@ struct EvalCommand: Command {
             reference: arguments[Self.reference], logitsFile: arguments[Self.logits],
             library: MethodRegistry.library)
         job.choicesBegin = arguments[TextOptions.bos] == .always
+        job.isReported = arguments[Self.report]
         self.job = job
         limit = arguments[Self.failAbove]
     }
@@ -71,11 +75,12 @@ struct EvalCommand: Command {
             throw JobError.usage("--fail-if-perplexity-above: an encoder predicts no next token and has no perplexity")
         }
         context.terminal.publish(text: { result.report }, json: { result.json.text(pretty: false) })
+        if job.isReported { context.terminal.log(.notice, "wrote the figures to \(job.checkpoint)/report.json") }
         guard let limit, let perplexity, perplexity > limit else { return .done }
         context.terminal.log(
             .warning,
-            "perplexity \(Quantity.significant(perplexity, 6)) is above \(Quantity.significant(limit, 6)), the limit of "
-                + "--fail-if-perplexity-above")
+            "perplexity \(Quantity.significant(perplexity, 6)) is above \(Quantity.significant(limit, 6)), the limit "
+                + "of --fail-if-perplexity-above")
         return .conditionNotMet
     }
 }
