@@ -55,7 +55,7 @@ struct ConvertCommandTests {
         #expect(try ProgramRun.of(["verify", folder.at("pivot"), "--against", ModelFolder.fixture]).code == 0)
     }
 
-    @Test("a Tucker form becomes factors of its rank, and a tensor train stays")
+    @Test("a Tucker form becomes factors of its rank; tensor trains alone are refused")
     func otherMethods() throws {
         try compress(["--method", "tucker", "--keep", "0.5", "--factor-dtype", "f32"], as: "tucker")
         let result = try run(["convert", folder.at("tucker"), "-o", folder.at("factors"), "--storage", "factors"])
@@ -65,11 +65,28 @@ struct ConvertCommandTests {
         #expect(checkpoint.compressedModules.filter { $0.schema == "ABLinear" }.count == result["converted"]?.int)
 
         try compress(["--method", "tt", "--keep", "0.5"], as: "tt")
-        let train = try run(["convert", folder.at("tt"), "-o", folder.at("kept"), "--storage", "factors"])
-        #expect(train["converted"]?.int == 0 && train["unchanged"]?.int == 35)
-        let before = try folder.content(of: "tt")
-        let after = try folder.content(of: "kept")
-        #expect(before["model.safetensors"] == after["model.safetensors"])
+        let train = try ProgramRun.of(["convert", folder.at("tt"), "-o", folder.at("kept"), "--storage", "factors"])
+        #expect(train.code == 3, "\(train.errors)")
+        #expect(train.errors.contains("none of its 35 compressed matrices (TTLinear)"), "\(train.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.at("kept")))
+    }
+
+    @Test("beside converted matrices those of other forms are copied, and counted")
+    func mixedMethods() throws {
+        let plan = ["plan", ModelFolder.fixture, "--keep", "0.5", "-o", folder.at("plan.json")]
+        _ = try run(plan)
+        var json = try JSON.parse(file: folder.at("plan.json"))
+        let name = "model.layers.0.mlp.up_proj"
+        json["modules"]?[name] = ["method": "tt", "keep": 0.5]
+        try json.text(pretty: true).write(toFile: folder.at("plan.json"), atomically: true, encoding: .utf8)
+        try compress(["--plan", folder.at("plan.json")], as: "mixed")
+        let words = ["convert", folder.at("mixed"), "-o", folder.at("pivot"), "--storage", "pivot"]
+        let text = try ProgramRun.of(words)
+        #expect(
+            text.output.hasPrefix("34 matrices converted, 1 are no product of two thin ones (TTLinear) and stay"),
+            "\(text.output)\(text.errors)")
+        let entries = try JSON.parse(file: folder.at("pivot/config.json"))["low_rank_modules"]
+        #expect(entries?[name]?["schema"]?.string == "TTLinear")
     }
 
     @Test("a folder that is not compressed is refused")

@@ -9,8 +9,8 @@ import Safetensors
 /// Writes the difference of two checkpoints, A − B, as an adapter that PEFT adds to B.
 ///
 /// Both may be dense or compressed in any schema. Every selected linear layer gets an adapter of its own rank; experts
-/// are left out, because PEFT has no place for them, and so are tensors that are no linear layer. Memory holds two
-/// matrices and the adapter.
+/// are left out, because transformers holds all of a layer as one parameter, with gate and up side by side, and PEFT
+/// adapts that with one rank; so are tensors that are no linear layer. Memory holds two matrices and the adapter.
 ///
 /// - Source: the layout is that of PEFT 0.17; taking the best approximation of the difference is what
 ///   mergekit-extract-lora does, with one rank for all.
@@ -56,8 +56,11 @@ public struct AdapterJob: Sendable {
         let weights = (a: Originals(a), b: Originals(b))
         let modules = try selection.modules(of: a.isCompressed ? b : a)
         let experts = modules.filter { $0.expert != nil }
+        if experts.count == modules.count, !experts.isEmpty {
+            throw JobError.usage("only matrices of experts are selected, and \(Self.whyNoExperts)")
+        }
         if !experts.isEmpty {
-            progress.log(.warning, "\(experts.count) matrices of experts are left out: PEFT has no adapter for them")
+            progress.log(.warning, "\(experts.count) matrices of experts are left out: \(Self.whyNoExperts)")
         }
         let chosen = modules.filter { $0.expert == nil }
         var result = AdapterResult()
@@ -87,6 +90,9 @@ public struct AdapterJob: Sendable {
         try AtomicFile.write(config.json.text(pretty: true), to: folder + "/adapter_config.json")
         return result
     }
+
+    private static let whyNoExperts =
+        "transformers holds the experts of a layer as one parameter, whose adapter in PEFT has one rank for all of them"
 
     private func difference(
         _ module: LinearModule, _ a: Originals, _ b: Originals

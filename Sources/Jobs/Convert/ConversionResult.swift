@@ -20,6 +20,7 @@ public struct ConversionResult: Sendable {
             var tensor = tensor
             tensor["schema"] = JSON(schema)
             tensor["ranks"] = nil
+            tensor["spectra"] = nil
             tensor["rank"] = JSON(rank)
             tensor["parameters"] = JSON(parameters)
             tensor["bytes"] = JSON(bytes)
@@ -33,7 +34,7 @@ public struct ConversionResult: Sendable {
     /// Matrices that were converted.
     public let forms: Int
     /// Compressed matrices that are no product of two thin ones, and stay as they are.
-    public let others: Int
+    public let others: (count: Int, schemas: String)
     /// Of all tensors written.
     public let bytes: Int
     /// Largest ‖W'_new − W'_old‖ / ‖W'_old‖.
@@ -41,7 +42,7 @@ public struct ConversionResult: Sendable {
     /// By the name of the weight.
     private(set) var lines: [String: Line] = [:]
 
-    init(forms: Int, others: Int, bytes: Int) {
+    init(forms: Int, others: (count: Int, schemas: String), bytes: Int) {
         self.forms = forms
         self.others = others
         self.bytes = bytes
@@ -56,14 +57,15 @@ public struct ConversionResult: Sendable {
 
     public func text(output: String) -> String {
         "\(forms) matrices converted"
-            + (others > 0 ? ", \(others) are no product of two thin matrices and stay as they are" : "")
+            + (others.count > 0
+                ? ", \(others.count) are no product of two thin ones (\(others.schemas)) and stay as they are" : "")
             + "; largest change \(Quantity.significant(largestChange, 3)) relative to the matrix\n"
             + "wrote \(output): \(ByteCount.human(bytes)) (\(ByteCount.exact(bytes))) of tensors\n"
     }
 
     public func json(output: String) -> JSON {
         [
-            "output": JSON(output), "converted": JSON(forms), "unchanged": JSON(others), "tensor_bytes": JSON(bytes),
+            "output": JSON(output), "converted": JSON(forms), "unchanged": JSON(others.count), "tensor_bytes": JSON(bytes),
             "largest_change": JSON(largestChange),
         ]
     }

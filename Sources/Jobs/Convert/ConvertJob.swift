@@ -42,6 +42,11 @@ public struct ConvertJob: Sendable {
             throw JobError.badInput("\(input) is not a compressed folder; compress writes one", file: input)
         }
         let layout = try ConvertedLayout(checkpoint, storage: storage)
+        guard !layout.forms.isEmpty else {
+            throw JobError.badInput(
+                "none of its \(layout.others.count) compressed matrices (\(layout.otherSchemas)) is a product of two thin "
+                    + "ones, so there is nothing to convert; reconstruct gives the dense checkpoint", file: input)
+        }
         let originals = try reference.map { Originals(try Checkpoint(path: $0)) }
         try SpaceCheck.require(bytes: layout.byteCount, at: output)
         return try StagedOutput.write(request, resumable: nil) { staged in
@@ -49,7 +54,8 @@ public struct ConvertJob: Sendable {
                 folder: staged.path, config: layout.config, tensors: layout.tensors.map(\.declaration),
                 maximumShardBytes: maximumShardBytes)
             var result = ConversionResult(
-                forms: layout.forms.count, others: layout.others.count, bytes: writer.tensorBytes)
+                forms: layout.forms.count, others: (layout.others.count, layout.otherSchemas),
+                bytes: writer.tensorBytes)
             progress.begin(ProgressStage("convert", total: layout.forms.count, unit: .items("matrices")))
             for form in layout.forms {
                 try interruption.check()
@@ -105,6 +111,8 @@ public struct ConvertJob: Sendable {
         totals["keep_compressed"] = JSON(Double(kept) / Double(max(selected, 1)))
         totals["keep_model"] = JSON(Double(parameters) / Double(max(dense, 1)))
         report["totals"] = totals
+        // Of the numbers as they were rounded before.
+        report["evaluation"] = nil
         report["tensors"] = .array(tensors)
         report["converted_to"] = JSON(storage.rawValue)
         return report

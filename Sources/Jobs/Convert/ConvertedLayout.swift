@@ -28,6 +28,9 @@ struct ConvertedLayout {
         try list(checkpoint)
     }
 
+    /// As messages name them.
+    var otherSchemas: String { Set(others.map(\.schema)).sorted().joined(separator: ", ") }
+
     var byteCount: Int {
         tensors.reduce(0) { $0 + $1.declaration.shape.reduce(1, *) * $1.declaration.dtype.bits / 8 }
     }

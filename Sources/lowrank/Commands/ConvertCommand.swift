@@ -18,9 +18,9 @@ struct ConvertCommand: Command {
     static let specification = CommandSpecification(
         "convert", summary: "Store the matrices of a compressed folder the other way",
         discussion: """
-            Factors and pivot rows hold the same matrices: between them only rounding is lost, and the way back gives the \
-            same bits. Matrices of other methods that are of low rank become factors or pivot rows too, each with its own; \
-            those that are not stay as they are.
+            Factors and pivot rows hold the same matrices: between them only rounding is lost, and the way back gives \
+            the same bits. Matrices of other methods that are of low rank become factors or pivot rows too, each with \
+            its own; those that are not, such as tensor trains, MixT and sparse ones, stay as they are.
             """,
         arguments: [input], sections: [OptionSection("Options", [output, storage, against, shardSize])],
         examples: [

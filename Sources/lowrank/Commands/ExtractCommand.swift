@@ -23,10 +23,10 @@ struct ExtractCommand: Command {
     static let specification = CommandSpecification(
         "extract-lora", summary: "Write the difference of two checkpoints as a PEFT adapter",
         discussion: """
-            For every linear layer of the blocks the best approximation of A − B of its rank; ranks may differ, and alpha \
-            is the rank, so PEFT adds the product as it is. Each checkpoint may be compressed: an adapter of the dense \
-            model against a compressed one makes up for what compression lost; PEFT then wants the folder that \
-            reconstruct writes.
+            For every linear layer of the blocks the best approximation of A − B of its rank; ranks may differ, and \
+            alpha is the rank, so PEFT adds the product as it is. Each checkpoint may be compressed: an adapter of the \
+            dense model against a compressed one makes up for what compression lost; PEFT then wants the folder that \
+            reconstruct writes. Experts are left out.
             """,
         arguments: [model],
         sections: [
