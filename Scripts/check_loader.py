@@ -22,7 +22,9 @@ divide, no group of that kind) is counted apart.
     python3 Scripts/check_loader.py --family llama2 gpt2 --form svd tt    some
     python3 Scripts/check_loader.py --model Fixtures/tiny-llama           a checkpoint
 
-Random models are made for transformers 5: with 4.57 that of `llama3` has rope scaling that only `lowrank` reads.
+Random models have the config.json of the transformers that is installed. With 4.57, --rope-parameters gives them that
+of transformers 5, as a model saved there has it: the loader understands it, and the dense folder, which that version
+would read as one without scaling, is spelled back before it is compared.
 """
 
 import argparse
@@ -256,6 +258,8 @@ def check(lowrank, source, form, scratch, names):
     if not case.is_compressed:
         return None
     lowrank.run("reconstruct", case.packed, "-o", case.dense, "--dtype", "f32")
+    if make_random_model.is_older(oracle.need("transformers")):
+        make_random_model.spell_old(case.dense / "config.json")
     model = case.open(case.packed)
     ids = check_runtime.random_ids(model.config.vocab_size, 48)
     expected = case.output(case.open(case.dense, trust_remote_code=False), ids)
@@ -280,6 +284,8 @@ def sources(options, scratch):
         if family == "gpt2-bare":
             config = json.loads((folder / "config.json").read_text())
             (folder / "config.json").write_text(json.dumps({**config, "architectures": ["GPT2LMHeadModel"]}))
+        if options.rope_parameters:
+            make_random_model.spell_new(folder / "config.json")
         yield family, folder
     for folder in options.model:
         yield folder.name, folder
@@ -300,6 +306,7 @@ def main():
     parser.add_argument("--model", nargs="+", type=pathlib.Path, default=[], metavar="CKPT", help="checkpoints instead")
     parser.add_argument("--form", nargs="+", choices=FORMS, default=list(FORMS), help="forms of storage; default: all")
     parser.add_argument("--check", nargs="+", choices=CHECKS, default=list(CHECKS), help="checks; default: all")
+    parser.add_argument("--rope-parameters", action="store_true", help="config.json in the keys of transformers 5")
     parser.add_argument("--lowrank", type=pathlib.Path, default=SCRIPTS.parent / ".build/release/lowrank")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

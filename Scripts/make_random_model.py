@@ -79,7 +79,10 @@ def build(family, seed=0, overrides=None):
     torch, transformers = oracle.need("torch", "transformers")
     configuration, model_class, settings = FAMILIES[family]
     torch.manual_seed(seed)
-    config = getattr(transformers, configuration)(**{**settings, **(overrides or {})})
+    settings = {**settings, **(overrides or {})}
+    if is_older(transformers):
+        settings = with_older_keys(settings, is_neox=family.startswith("gpt-neox"))
+    config = getattr(transformers, configuration)(**settings)
     model = getattr(transformers, model_class)(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -108,18 +111,44 @@ def save_stacked(model, folder):
     safetensors.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def is_older(transformers):
+    """Whether this is the line that knows no `rope_parameters`."""
+    return int(transformers.__version__.split(".")[0]) < 5
+
+
+def with_older_keys(settings, is_neox):
+    """Settings of a configuration with rope_theta, rope_scaling and rotary_pct for rope_parameters."""
+    settings = dict(settings)
+    scaling = dict(settings.pop("rope_parameters", None) or {})
+    if scaling:
+        settings["rotary_emb_base" if is_neox else "rope_theta"] = scaling.pop("rope_theta")
+        if is_neox:
+            settings["rotary_pct"] = scaling.pop("partial_rotary_factor")
+        settings["rope_scaling"] = scaling if scaling["rope_type"] != "default" else None
+    return settings
+
+
 def spell_old(path):
     """config.json in the keys of transformers 4: torch_dtype, rope_theta, rope_scaling, rotary_pct."""
     config = json.loads(path.read_text())
-    config["torch_dtype"] = config.pop("dtype")
+    config["torch_dtype"] = config.pop("dtype", None) or config.get("torch_dtype")
     config.pop("layer_types", None)
-    scaling = config.pop("rope_parameters", None)
-    if scaling:
-        neox = config["model_type"] == "gpt_neox"
-        config["rotary_emb_base" if neox else "rope_theta"] = scaling.pop("rope_theta")
-        if neox:
-            config["rotary_pct"] = scaling.pop("partial_rotary_factor")
-        config["rope_scaling"] = scaling if scaling["rope_type"] != "default" else None
+    config = with_older_keys(config, config["model_type"] == "gpt_neox")
+    path.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def spell_new(path):
+    """config.json in the keys of transformers 5: dtype, rope_parameters."""
+    config = json.loads(path.read_text())
+    if "torch_dtype" in config:
+        config["dtype"] = config.pop("torch_dtype")
+    scaling = config.pop("rope_scaling", None) or {"rope_type": "default"}
+    theta = [config.pop(key) for key in ("rotary_emb_base", "rope_theta") if key in config]
+    share = [config.pop(key) for key in ("rotary_pct", "partial_rotary_factor") if key in config]
+    if theta:
+        config["rope_parameters"] = {**scaling, "rope_theta": theta[0]}
+        if share:
+            config["rope_parameters"]["partial_rotary_factor"] = share[0]
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 

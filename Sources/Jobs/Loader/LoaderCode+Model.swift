@@ -99,6 +99,22 @@ extension LoaderCode {
             return (model, info) if output_loading_info else model
 
 
+    class OlderKeys:
+        """What a configuration adds: transformers 4 knows no `rope_parameters`, which is what 5 saves, but its parts."""
+
+        @classmethod
+        def from_dict(cls, config_dict, **options):
+            rope = config_dict.get("rope_parameters")
+            if int(transformers.__version__.split(".")[0]) < 5 and rope and "rope_theta" in rope:
+                is_neox = cls.model_type.endswith("gpt_neox")
+                names = {"rope_theta": "rotary_emb_base", "partial_rotary_factor": "rotary_pct"}
+                older = {names[key] if is_neox else key: rope[key] for key in names if key in rope}
+                scaling = {key: value for key, value in rope.items() if key not in names}
+                is_scaled = scaling.get("rope_type", "default") != "default"
+                config_dict = {**config_dict, **older, "rope_scaling": scaling if is_scaled else None}
+            return super().from_dict(config_dict, **options)
+
+
     def sides_of(dense):
         """(out, in) of a linear layer; GPT-2's are transposed."""
         sides = tuple(dense.weight.shape)

@@ -23,7 +23,7 @@ enum LoaderCode {
         HEAD = \(head.map { "\"\($0)\"" } ?? "None")
 
 
-        class \(family.configuration)(transformers.\(family.stem)Config):
+        class \(family.configuration)(OlderKeys, transformers.\(family.stem)Config):
             model_type = "lowrank_\(family.modelType)"
             base_model_tp_plan = None
         """
