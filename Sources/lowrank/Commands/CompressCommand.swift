@@ -66,7 +66,8 @@ struct CompressCommand: Command {
                 "Each layer for what the compressed ones before it give"),
             Example("lowrank compress model -o part3 --keep 0.8 --shard 3/8", "One of eight parts, for merge"),
             Example(
-                "lowrank compress model -o small --max-error 0.1 --layers 4-27", "Ten per cent error at most, inner blocks"),
+                "lowrank compress model -o small --max-error 0.1 --layers 4-27",
+                "Ten per cent error at most, inner blocks"),
         ], redirections: ["ratio": "--keep F or --remove F"])
 
     let request: CompressionRequest

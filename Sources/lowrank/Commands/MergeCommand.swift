@@ -12,8 +12,8 @@ struct MergeCommand: Command {
         "merge", summary: "Join the parts of compress --shard into the output of a single run",
         discussion: """
             The weights have the bytes that one run over everything gives. All parts must be there, each once, made by \
-            this version of the program from the same checkpoint with the same options and instruction set. What is not \
-            compressed is copied from the checkpoint.
+            this version of the program from the same checkpoint with the same options and instruction set. What is \
+            not compressed is copied from the checkpoint.
             """,
         arguments: [parts], sections: [OptionSection("Options", [output, source, ReadingOptions.noMapping])],
         examples: [

@@ -10,9 +10,9 @@ struct PlanCommand: Command {
     static let specification = CommandSpecification(
         "plan", summary: "Show the rank and size of every matrix for a target, and write an editable plan",
         discussion: """
-            Reads the headers of a checkpoint, and weights only where the allocation needs their spectra. The file says for each matrix its method, storage and rank; \
-            change what you like, remove what should stay dense, and give it to compress --plan. Modules may have \
-            different methods.
+            Reads the headers of a checkpoint, and weights only where the allocation needs their spectra. The file \
+            says for each matrix its method, storage and rank; change what you like, remove what should stay dense, \
+            and give it to compress --plan. Modules may have different methods.
             """,
         arguments: [checkpoint],
         sections: [
