@@ -19,8 +19,8 @@ import time
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 METHODS = ["svd", "svd --storage pivot", "svd --share-layers 2", "svd --share-layers 3 --storage pivot", "tucker",
            "tucker --tucker-group heads", "tucker --tucker-group layers", "tucker --storage pivot", "tt",
-           "tt --tt-layout split", "tt --storage pivot", "mixt", "mixt --mixt-order fitted", "saten",
-           "saten --saten-pattern 2:4", "saten --saten-low-rank tt --storage pivot", "tt --control svd",
+           "tt --tt-layout split", "tt --storage pivot", "tt --tt-outliers 1e-4", "mixt", "mixt --mixt-order fitted",
+           "saten", "saten --saten-pattern 2:4", "saten --saten-low-rank tt --storage pivot", "tt --control svd",
            "mixt --control noise", "svd --control drop"]
 
 

@@ -10,9 +10,9 @@
 A line of the result is {"context": …, "choices": […], "answer": index}; of WinoGrande, whose choices lie inside the
 sentence, "context" is a list with one text for each choice. Prompts are those of lm-evaluation-harness 0.4, so that
 figures can be compared. Files may be as the authors publish them (csv without a head line for MMLU, a JSON object a
-line for the others) or as the Hugging Face copies have them, saved with `to_json`; parquet files are not read.
+line for the others) or as the Hugging Face copies have them: parquet, or JSON lines saved with `to_json`.
 With --shots, the first N questions of --shots-from (for MMLU of the same subject) stand, answered, before each one.
-Needs Python alone.
+Needs Python alone, and pyarrow for parquet.
 """
 
 import argparse
@@ -89,7 +89,8 @@ SETS = {"mmlu": mmlu, "arc": arc, "hellaswag": hellaswag, "piqa": piqa, "winogra
 def rows_of(path):
     """The rows of a file; those of MMLU's csv get names, and every row the subject it is of."""
     if path.suffix == ".parquet":
-        raise SystemExit(f"{path}: parquet is not read; save it as JSON lines, for instance with Dataset.to_json")
+        yield from parquet_rows(path)
+        return
     subject = re.sub(r"_(test|val|dev)$", "", path.stem)
     with open(path, encoding="utf-8", newline="") as file:
         if path.suffix == ".csv":
@@ -101,6 +102,22 @@ def rows_of(path):
             for line in file:
                 if line.strip():
                     yield {"subject": subject, **json.loads(line)}
+
+
+def parquet_rows(path):
+    """The rows of a Hugging Face copy, a batch at a time; those of MMLU name their subject."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise SystemExit(f"{path}: parquet needs pyarrow, which is not installed (pip install pyarrow); or save the "
+                         "set as JSON lines, for instance with Dataset.to_json")
+    try:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
+            for row in batch.to_pylist():
+                yield {"subject": "", **row}
+    except pyarrow.ArrowInvalid as error:
+        raise SystemExit(f"{path}: no parquet file: {error}")
 
 
 def with_labels(rows, path):

@@ -52,15 +52,17 @@ public struct KernelSet: Sendable {
     public var streams: StreamKernels
     public var reflectors: ReflectorKernels
     public var sparseRows: Kernel<SparseRows>
+    public var sparseRowProducts: Kernel<SparseRowProducts>
 
     public init(
         float32: Arithmetic, float64: Arithmetic, streams: StreamKernels, reflectors: ReflectorKernels,
-        sparseRows: Kernel<SparseRows>
+        sparseRows: Kernel<SparseRows>, sparseRowProducts: Kernel<SparseRowProducts>
     ) {
         self.float32 = float32
         self.float64 = float64
         self.streams = streams
         self.reflectors = reflectors
         self.sparseRows = sparseRows
+        self.sparseRowProducts = sparseRowProducts
     }
 }

@@ -1,3 +1,34 @@
+/// y[i] ← y[i] + Σ_e values[e] · x[positions[e]], over the entries e of row i of a sparse matrix: the product with one
+/// vector, in Float, bound by reading the entries. Their order alone decides the order of the sums.
+@frozen
+public struct SparseRowProducts {
+    public var values: UnsafeRawPointer
+    public var format: Int
+    /// Columns.
+    public var positions: UnsafePointer<UInt16>
+    /// (rows + 1): where the entries of each row start, in numbers.
+    public var offsets: UnsafePointer<Int>
+    public var rows: Int
+    public var x: UnsafePointer<Float>
+    /// (rows), `yStride` numbers apart.
+    public var y: UnsafeMutablePointer<Float>
+    public var yStride: Int
+
+    public init(
+        values: UnsafeRawPointer, format: Int, positions: UnsafePointer<UInt16>, offsets: UnsafePointer<Int>, rows: Int,
+        x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>, yStride: Int
+    ) {
+        self.values = values
+        self.format = format
+        self.positions = positions
+        self.offsets = offsets
+        self.rows = rows
+        self.x = x
+        self.y = y
+        self.yStride = yStride
+    }
+}
+
 /// y[i, t] ← y[i, t] + Σ_e values[e] · x[positions[e], t], over the entries e of row i of a sparse block, in Float.
 ///
 /// The entries stand row by row; x is a few rows that stay in L1. Every row of x and y is `vectors` vectors long,

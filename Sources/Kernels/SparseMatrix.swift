@@ -6,7 +6,10 @@ import MatrixCore
 /// Columns are cut into blocks narrow enough that their part of x, for many vectors at a time, stays in L1; in a block
 /// the entries stand row by row. x is transposed once a call, so that an entry meets contiguous vectors.
 ///
-/// - Memory: 5 bytes an entry, and 1 byte for each row and block.
+/// For one vector all of x stays in L1, and what counts is to start few rows and read few bytes: entries then stand row
+/// by row over all columns, their values in the type and the memory that they are given in.
+///
+/// - Memory: 7 bytes an entry beside the values as given, and 1 byte for each row and block.
 /// - Cost: 2 operations an entry and vector; scratch is x, and one block of rows of y for every thread.
 public struct SparseMatrix: Sendable {
     public let rows: Int
@@ -22,6 +25,17 @@ public struct SparseMatrix: Sendable {
     private let counts: AlignedBuffer<UInt8>
     /// (blocks × groups of rows): where their entries start.
     private let starts: [Int]
+    /// What products with one vector read; nil where a column may not fit into 16 bits.
+    private let single: RowForm?
+
+    /// Entries by row, then by column.
+    private struct RowForm {
+        /// (1 × entries)
+        let values: MatrixOperand
+        let positions: AlignedBuffer<UInt16>
+        /// (m + 1)
+        let offsets: AlignedBuffer<Int>
+    }
 
     /// Columns of a block.
     private let blockColumns: Int
@@ -36,11 +50,20 @@ public struct SparseMatrix: Sendable {
     /// - Parameters:
     ///   - offsets: (m + 1): the entries of row i are offsets[i] ..< offsets[i + 1].
     ///   - positions: columns, ascending within a row.
-    ///   - values: in the same order.
-    public init(rows: Int, columns: Int, offsets: [Int], positions source: [UInt32], values numbers: [Float]) {
-        precondition(offsets.count == rows + 1 && source.count == numbers.count && offsets[rows] == numbers.count)
+    ///   - values: (1 × entries) in the same order, in any storage format.
+    public init(rows: Int, columns: Int, offsets: [Int], positions source: [UInt32], values given: MatrixOperand) {
+        precondition(given.rows == 1 && given.hasContiguousRows, "values are one row without gaps")
+        precondition(offsets.count == rows + 1 && source.count == given.columns && offsets[rows] == given.columns)
         self.rows = rows
         self.columns = columns
+        single = Self.rowForm(offsets, source, given, columns: columns)
+        let wide = AlignedBuffer<Float>(uninitializedCount: given.columns)
+        convert(
+            given,
+            into: MutableMatrixOperand(
+                base: UnsafeMutableRawPointer(wide.base), type: .float32, rows: 1, columns: given.columns,
+                rowStride: given.columns))
+        let numbers = UnsafeBufferPointer(start: wide.base, count: given.columns)
         let width = Self.blockColumns(for: numbers.count, of: rows * columns)
         blockColumns = width
         let blocks = (columns + width - 1) / width
@@ -72,6 +95,18 @@ public struct SparseMatrix: Sendable {
         }
         self.counts = counts
         self.starts = starts
+        withExtendedLifetime(wide) {}
+    }
+
+    private static func rowForm(
+        _ offsets: [Int], _ positions: [UInt32], _ values: MatrixOperand, columns: Int
+    ) -> RowForm? {
+        guard columns <= 1 << 16 else { return nil }
+        let narrow = AlignedBuffer<UInt16>(uninitializedCount: positions.count)
+        for (entry, position) in positions.enumerated() { narrow.base[entry] = UInt16(truncatingIfNeeded: position) }
+        let starts = AlignedBuffer<Int>(uninitializedCount: offsets.count)
+        for (row, offset) in offsets.enumerated() { starts.base[row] = offset }
+        return RowForm(values: values, positions: narrow, offsets: starts)
     }
 
     /// With eight vectors of 16 numbers, 64 columns are 32 KiB of x, which stay in L1. Where a row has few entries in
@@ -89,6 +124,12 @@ public struct SparseMatrix: Sendable {
         precondition(x.columns == columns && y.columns == rows && x.rows == y.rows, "shapes do not fit")
         guard count > 0, x.rows > 0 else { return }
         let kernels = set.kernels
+        if let single, x.rows <= Self.mostSingle {
+            for vector in 0..<x.rows {
+                multiply(single, x.rows(vector..<vector + 1), vector, y, kernels.sparseRowProducts)
+            }
+            return
+        }
         let panels = Self.panels(of: x.rows, lanes: kernels.float32.lanes)
         let packed = AlignedBuffer<Float>(uninitializedCount: columns * panels.reduce(0) { $0 + $1.width })
         let operations = 2 * count * x.rows
@@ -103,6 +144,44 @@ public struct SparseMatrix: Sendable {
             parallelFor(panels.count, packs)
             parallelFor(panels.count * groups, products)
         }
+    }
+
+    /// Vectors that are multiplied one by one rather than together.
+    private static let mostSingle = 2
+
+    /// Row `vector` of y ← itself + x · Sᵀ, x (1 × n).
+    private func multiply(
+        _ form: RowForm, _ x: MatrixView<Float>, _ vector: Int, _ y: MutableMatrixView<Float>,
+        _ kernel: Kernel<SparseRowProducts>
+    ) {
+        Scratch.withMemory(bytes: columns * MemoryLayout<Float>.stride) { memory in
+            let numbers = memory.bindMemory(to: Float.self, capacity: columns)
+            convert(
+                MatrixOperand(x),
+                into: MutableMatrixOperand(base: memory, type: .float32, rows: 1, columns: columns, rowStride: columns))
+            let vectorOfX = ReadOnly(base: numbers)
+            let pieces = (rows + Self.groupRows - 1) / Self.groupRows
+            let products: @Sendable (Int) -> Void = { piece in
+                let first = piece * Self.groupRows
+                kernel(
+                    SparseRowProducts(
+                        values: form.values.base, format: form.values.type.format, positions: form.positions.base,
+                        offsets: form.offsets.base + first, rows: min(Self.groupRows, rows - first), x: vectorOfX.base,
+                        y: y.base + vector * y.rowStride + first * y.columnStride, yStride: y.columnStride))
+            }
+            if 2 * count < Self.smallestShared {
+                for piece in 0..<pieces { products(piece) }
+            } else {
+                parallelFor(pieces, products)
+            }
+        }
+    }
+
+    /// Numbers that threads only read.
+    private struct ReadOnly: @unchecked Sendable {
+        let base: UnsafePointer<Float>
+
+        init(base: UnsafeMutablePointer<Float>) { self.base = UnsafePointer(base) }
     }
 
     /// a ← a + scale · S, a (m × n).

@@ -26,5 +26,5 @@ public func kernelSet() -> KernelSet {
             float64: ReflectorKernels.Arithmetic(
                 chase: chaseStep64, applyBlock: applyStaggeredReflectors64, symmetricProduct: symmetricRowsProduct64),
             factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
-        sparseRows: sparseRows)
+        sparseRows: sparseRows, sparseRowProducts: sparseRowProducts)
 }

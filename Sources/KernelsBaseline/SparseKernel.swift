@@ -14,6 +14,60 @@ var sparseRows: Kernel<SparseRows> {
     }
 }
 
+var sparseRowProducts: Kernel<SparseRowProducts> {
+    Kernel {
+        let task = $0.load(as: SparseRowProducts.self)
+        switch task.format {
+        case StorageFormat.float32: multiplyRows(task) { readFloat32($0, $1) }
+        case StorageFormat.bfloat16: multiplyRows(task) { readBFloat16($0, $1) }
+        case StorageFormat.float16: multiplyRows(task) { readFloat16($0, $1) }
+        default: multiplyRows(task) { Float(readFloat64($0, $1)) }
+        }
+    }
+}
+
+/// One vector: as many entries at once as a register holds, their values in one load and their x one by one.
+@inline(__always)
+private func multiplyRows(_ task: SparseRowProducts, _ read: (UnsafeRawPointer, Int) -> Float) {
+    let lanes = FloatVector.scalarCount
+    let x = task.x
+    let positions = task.positions
+    for row in 0..<task.rows {
+        let end = task.offsets[row &+ 1]
+        var entry = task.offsets[row]
+        var (s0, s1) = (FloatVector.zero, FloatVector.zero)
+        while entry &+ 2 &* lanes <= end {
+            s0 = multiplyAdd(s0, run(task.values, entry, read), gather(x, positions + entry))
+            s1 = multiplyAdd(s1, run(task.values, entry &+ lanes, read), gather(x, positions + (entry &+ lanes)))
+            entry &+= 2 &* lanes
+        }
+        s0 += s1
+        var sum = s0[0]
+        for lane in 1..<lanes { sum += s0[lane] }
+        while entry < end {
+            sum += read(task.values, entry) * x[Int(positions[entry])]
+            entry &+= 1
+        }
+        task.y[row &* task.yStride] += sum
+    }
+}
+
+/// A register of neighbouring values, widened.
+@inline(__always)
+private func run(_ values: UnsafeRawPointer, _ start: Int, _ read: (UnsafeRawPointer, Int) -> Float) -> FloatVector {
+    var vector = FloatVector.zero
+    for lane in 0..<FloatVector.scalarCount { vector[lane] = read(values, start &+ lane) }
+    return vector
+}
+
+/// The elements of x at a register of positions.
+@inline(__always)
+private func gather(_ x: UnsafePointer<Float>, _ positions: UnsafePointer<UInt16>) -> FloatVector {
+    var vector = FloatVector.zero
+    for lane in 0..<FloatVector.scalarCount { vector[lane] = x[Int(positions[lane])] }
+    return vector
+}
+
 /// Eight vectors a row: eight independent sums.
 @inline(__always)
 private func multiplyWide(_ task: SparseRows) {

@@ -44,11 +44,13 @@ public struct SatenCompressor: Compressor {
     /// - Parameters:
     ///   - density: share of the entries that the sparse part has; nil leaves it to the budget.
     ///   - lowRank: makes the low-rank part; its operators are among those that `SatenOperator` reads.
+    ///   - statesLowRankSize: whether the options of that compressor give it its size.
     public init(
         pattern: SatenPattern = .topk, density: Double? = nil, sweeps: Int = 2,
-        lowRank: any Compressor = SVDCompressor()
+        lowRank: any Compressor = SVDCompressor(), statesLowRankSize: Bool = false
     ) {
-        rule = SatenFormRule(pattern: pattern, density: density, lowRank: lowRank)
+        rule = SatenFormRule(
+            pattern: pattern, density: density, lowRank: lowRank, statesLowRankSize: statesLowRankSize)
         self.sweeps = sweeps
     }
 

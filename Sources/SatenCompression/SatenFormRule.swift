@@ -6,7 +6,8 @@ import MatrixCore
 /// Of a number of parameters the low-rank part gets a tenth, and the sparse part the rest. On trained weights this is
 /// near the best split between a fifth and four fifths of the matrix: their spectra are flat, so a low-rank part soon
 /// pays less than single entries do. A density or a pattern n:m fixes the sparse part instead, and the low-rank part
-/// gets what is left; where there is no other target, it gets a tenth of the whole again.
+/// gets what is left; where there is no other target, it gets the size that its own options state, or a tenth of the
+/// whole again.
 ///
 /// The low-rank part has rank 1 at least, and the sparse part one entry: that is the smallest form.
 struct SatenFormRule {
@@ -14,6 +15,8 @@ struct SatenFormRule {
     /// Share of the entries that the sparse part has; nil leaves it to the budget.
     let density: Double?
     let lowRank: any Compressor
+    /// Whether the low-rank part takes its size from its own options.
+    let statesLowRankSize: Bool
 
     static let lowRankShare = 0.1
 
@@ -25,6 +28,7 @@ struct SatenFormRule {
             return try form(of: member, numbers: min(numbers, largestNumbers(member)))
         case .options:
             let entries = try requiredEntries(member, "a target such as --keep")
+            if statesLowRankSize { return try form(of: member, entries, .options) }
             let share = Self.lowRankShare / (1 - Self.lowRankShare)
             return try form(of: member, entries, .keep(share * Double(entries) / Double(member.parameters)))
         case .rank:

@@ -78,6 +78,7 @@ public struct SatenOperator: LinearOperator {
     /// Entries of S.
     public var entries: Int { sparse.count }
     public var macs: Int { lowRank.macs + entries }
+    public func macs(tokens: Int) -> Double { lowRank.macs(tokens: tokens) + Double(tokens) * Double(entries) }
     public var entry: JSONObject {
         SatenForm.entry(lowRank: lowRank.schema, lowRank.entry, pattern, entries: entries)
     }
@@ -117,16 +118,8 @@ extension SatenPattern {
 
 extension SparseMatrix {
     fileprivate init(_ entries: SparsePositions, values: StoredTensor) {
-        var numbers = [Float](repeating: 0, count: entries.count)
-        if let operand = values.operand(leadingAxes: 0) {
-            numbers.withUnsafeMutableBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                convert(
-                    operand,
-                    into: MutableMatrixOperand(
-                        base: UnsafeMutableRawPointer(base), type: .float32, rows: 1, columns: buffer.count,
-                        rowStride: buffer.count))
-            }
+        guard let numbers = values.operand(leadingAxes: 0) else {
+            preconditionFailure("values that are no numbers were refused")
         }
         self.init(
             rows: entries.rows, columns: entries.columns, offsets: entries.offsets, positions: entries.positions,

@@ -3,13 +3,10 @@ import LinearAlgebra
 import MatrixCore
 
 /// A Tucker form of a stack: S'_k = (I ⊗ U₂) (Σ_a U₁[k, a] C_a) U₃ᵀ; a mode without a factor is kept whole.
+@dynamicMemberLookup
 struct TuckerFactors {
-    /// U₁ (members × r₁).
-    var members: Matrix?
-    /// U₂ (rows × r₂).
-    var rows: Matrix?
-    /// U₃ (columns × r₃).
-    var columns: Matrix?
+    /// U₁ (members × r₁), U₂ (rows × r₂) and U₃ (columns × r₃).
+    private var factors: PerMode<Matrix?>
     /// C (r₁ × heads × r₂ × r₃).
     var core: TuckerTensor
 
@@ -18,21 +15,20 @@ struct TuckerFactors {
 
     var ranks: TuckerRanks { TuckerRanks(members: core.members, rows: core.rows, columns: core.columns) }
 
+    init(_ factors: PerMode<Matrix?>, core: TuckerTensor) {
+        self.factors = factors
+        self.core = core
+    }
+
     subscript(mode: TuckerMode) -> Matrix? {
-        get {
-            switch mode {
-            case .members: members
-            case .rows: rows
-            case .columns: columns
-            }
-        }
-        set {
-            switch mode {
-            case .members: members = newValue
-            case .rows: rows = newValue
-            case .columns: columns = newValue
-            }
-        }
+        get { factors[mode] }
+        set { factors[mode] = newValue }
+    }
+
+    /// `members`, `rows` and `columns`.
+    subscript(dynamicMember mode: WritableKeyPath<PerMode<Matrix?>, Matrix?>) -> Matrix? {
+        get { factors[keyPath: mode] }
+        set { factors[keyPath: mode] = newValue }
     }
 
     /// The same form with factors that are the identity in rows that span them well: F = C F_p, and the core takes F_p.
@@ -58,12 +54,12 @@ struct TuckerFactors {
     /// Takes member weights back, into the factor of the members or into their cores.
     mutating func divideMembers(by weights: [Double]) {
         if weights.allSatisfy({ $0 == 1 }) { return }
-        if var factor = members {
+        if var factor = self[.members] {
             let view = factor.mutableView()
             for member in 0..<view.rows {
                 for a in 0..<view.columns { view[member, a] = Float(Double(view[member, a]) / weights[member]) }
             }
-            members = factor
+            self[.members] = factor
         } else {
             let height = core.heads * core.rows
             core = mappedCore { row, _, value in Float(Double(value) / weights[row / height]) }
@@ -73,8 +69,8 @@ struct TuckerFactors {
     /// Gives the columns of every factor the length 1 and the core what they had: a type of little range then holds
     /// the factors, and the core carries the size of the weights.
     mutating func normalise() {
-        let memberLengths = Self.normalise(&members), rowLengths = Self.normalise(&rows)
-        let columnLengths = Self.normalise(&columns)
+        let memberLengths = Self.normalise(&self[.members]), rowLengths = Self.normalise(&self[.rows])
+        let columnLengths = Self.normalise(&self[.columns])
         if memberLengths == nil, rowLengths == nil, columnLengths == nil { return }
         let height = core.heads * core.rows, rank = core.rows
         core = mappedCore { row, column, value in

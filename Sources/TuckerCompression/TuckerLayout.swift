@@ -96,12 +96,15 @@ enum TuckerMode: Int, Sendable, CaseIterable {
 }
 
 /// One rank a mode. A mode whose rank is its length is kept whole: it has no factor.
-struct TuckerRanks: Equatable, Sendable {
-    var members: Int
-    var rows: Int
-    var columns: Int
+typealias TuckerRanks = PerMode<Int>
 
-    subscript(mode: TuckerMode) -> Int {
+/// Something for each mode.
+struct PerMode<Value> {
+    var members: Value
+    var rows: Value
+    var columns: Value
+
+    subscript(mode: TuckerMode) -> Value {
         get {
             switch mode {
             case .members: members
@@ -118,6 +121,9 @@ struct TuckerRanks: Equatable, Sendable {
         }
     }
 }
+
+extension PerMode: Equatable where Value: Equatable {}
+extension PerMode: Sendable where Value: Sendable {}
 
 extension TuckerLayout {
     var full: TuckerRanks { TuckerRanks(members: members, rows: rows, columns: columns) }

@@ -95,9 +95,9 @@ struct TuckerProblem {
 
     /// Factors of the weights from those of the weighted stack.
     func factors(of result: TuckerDecomposition.Result) throws(LinearAlgebraError) -> TuckerFactors {
-        var factors = TuckerFactors(
-            members: result.factors[.members], rows: result.factors[.rows], columns: result.factors[.columns],
-            core: result.core)
+        let modes = PerMode(
+            members: result.factors[.members], rows: result.factors[.rows], columns: result.factors[.columns])
+        var factors = TuckerFactors(modes, core: result.core)
         if !isPlainInColumns {
             let weights = try contractedWeights(result)
             if factors.columns != nil {

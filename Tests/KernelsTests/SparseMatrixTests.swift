@@ -10,6 +10,10 @@ struct SparseMatrixTests {
         var positions: [UInt32] = []
         var values: [Float] = []
 
+        var operand: MatrixOperand {
+            MatrixOperand(Matrix(rows: 1, columns: values.count, elements: values))
+        }
+
         /// About `density` of the entries of every row, the last row empty.
         init(rows: Int, columns: Int, density: Double) {
             let random = CounterRandom(seed: 8)
@@ -32,9 +36,9 @@ struct SparseMatrixTests {
             let entries = Entries(rows: shape.m, columns: shape.n, density: density)
             let sparse = SparseMatrix(
                 rows: shape.m, columns: shape.n, offsets: entries.offsets, positions: entries.positions,
-                values: entries.values)
+                values: entries.operand)
             #expect(sparse.count == entries.values.count)
-            for vectors in [1, 3, 17, 70, 150, 300] {
+            for vectors in [1, 2, 3, 17, 70, 150, 300] {
                 let x: Matrix = CounterRandom(seed: 3).normalMatrix(rows: vectors, columns: shape.n)
                 let before: Matrix = CounterRandom(seed: 4).normalMatrix(rows: vectors, columns: shape.m)
                 var y = before
@@ -57,7 +61,7 @@ struct SparseMatrixTests {
     @Test func stridesAreHonouredAndThreadsChangeNothing() {
         let entries = Entries(rows: 600, columns: 500, density: 0.2)
         let sparse = SparseMatrix(
-            rows: 600, columns: 500, offsets: entries.offsets, positions: entries.positions, values: entries.values)
+            rows: 600, columns: 500, offsets: entries.offsets, positions: entries.positions, values: entries.operand)
         let x: Matrix = CounterRandom(seed: 3).normalMatrix(rows: 500, columns: 150)
         let count = Threads.count
         defer { Threads.count = count }

@@ -55,6 +55,18 @@ import Testing
         }
     }
 
+    /// W' formed at once, in two parts and digit by digit.
+    @Test(arguments: trains.filter { $0.0.order > 1 }, [1, 2, 1000])
+    func everyPartOfTheWeightIsMultiplied(train: (TrainModes, [Int]), parts: Int) {
+        let (modes, ranks) = train
+        let source = Oracle.train(modes, ranks: ranks)
+        let x = tokens(5, modes.inFeatures)
+        var y = Matrix(rows: 5, columns: modes.outFeatures)
+        let numbers = modes.outFeatures * modes.inFeatures / parts
+        TrainParts(source.blocks, modes: modes, partNumbers: max(1, numbers)).apply(x.view, into: y.mutableView())
+        #expect(Oracle.relativeDifference(y, Oracle.product(x, source.reconstruct())) < 1e-5)
+    }
+
     /// Tokens that lie in a larger buffer.
     @Test func stridedTokensAreRead() {
         let modes = TrainModes(outputs: [6, 4], inputs: [4, 9])
@@ -76,6 +88,9 @@ import Testing
         #expect(small.blocks.count == 2 && small.tokenMacs == 3 * (384 * 16 + 384 * 16) && small.onceMacs == 0)
         let batch = TrainRoute.cheapest(modes, ranks: [1, 96, 1], tokens: 300)
         #expect(batch.blocks == [0..<2] && batch.onceMacs == 384 * 384 * 96 && batch.tokenMacs == 384 * 384)
+        let weight = TensorTrainOperator(Oracle.train(modes, ranks: [96]), storedAs: .float32)
+        #expect(weight.macs(tokens: 300) == Double(384 * 384 * (96 + 300)))
+        #expect(weight.macs(tokens: 1) == Double(weight.macs))
         // A split train of whole outer bonds is two plain factors.
         let split = TrainModes(splitOutputs: [24, 16], inputs: [16, 24])
         let factors = TrainRoute.cheapest(split, ranks: [1, 16, 20, 16, 1], tokens: 100_000)

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import Testing
 
 /// What a shell sees of `bench`.
@@ -24,8 +25,33 @@ struct BenchCommandTests {
         #expect(try #require(machine["f32_gflops"] as? Double) > 1)
     }
 
+    /// Layers of one form are timed once, for every number of tokens.
+    @Test func layersOfACheckpointAreTimedAgainstDenseOnes() throws {
+        let folder = try ModelFolder()
+        let made = try ProgramRun.of(
+            [
+                "compress", ModelFolder.fixture, "-o", folder.at("out"), "-q", "--keep", "0.5", "--method", "tt",
+                "--include", "q_proj|o_proj",
+            ])
+        #expect(made.code == 0, "\(made.errors)")
+        let run = try ProgramRun.of(
+            ["bench", "--checkpoint", folder.at("out"), "--batch", "1,3", "--repeat", "1", "--threads", "1", "--json"])
+        #expect(run.code == 0, "\(run.errors)")
+        let results = try #require(try JSON.parse(run.output)["results"]?.array)
+        #expect(results.map { $0["n"]?.int } == [1, 3])
+        for result in results {
+            #expect(result["op"]?.string == "layer" && result["schema"]?.string == "TTLinear")
+            for key in ["seconds", "dense_seconds", "macs", "gflops", "relative_time", "relative_rate"] {
+                #expect(try #require(result[key]?.double) > 0)
+            }
+        }
+        let dense = try ProgramRun.of(["bench", "--checkpoint", ModelFolder.fixture])
+        #expect(dense.code == 3 && dense.errors.contains("no compressed layer"))
+    }
+
     @Test(arguments: [
-        ("bench --shape 64", "--shape needs --op"),
+        ("bench --shape 64", "--shape needs --op"), ("bench --batch 4", "--batch needs --checkpoint"),
+        ("bench --checkpoint x --shape 64", "--shape needs --op"),
         ("bench --op gemm --shape 64x32", "--shape 64x32 does not fit --op gemm"),
         ("bench --op svd --shape 64x32x33", "--shape 64x32x33 does not fit --op svd"),
         ("bench --op gemm --shape 0x1x1", "--shape '0x1x1': expected sides joined by x, such as 4096x4096x64"),

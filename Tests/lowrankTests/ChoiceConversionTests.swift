@@ -89,6 +89,33 @@ struct ChoiceConversionTests {
         #expect(other.code != 0 && other.output.isEmpty && other.errors.contains("none of arc"))
     }
 
+    /// The copies of the Hugging Face hub, lists and structures among their columns.
+    @Test(.enabled(if: python != nil, "needs python3"))
+    func parquetIsReadWherePyarrowIs() throws {
+        let writer = """
+            import pyarrow, pyarrow.parquet
+            row = {"question": "Which?", "subject": "art", "choices": ["x", "y"], "answer": 1}
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row, row]), "\(folder.at("mmlu.parquet"))")
+            row = {"question": "Why?", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), "\(folder.at("arc.parquet"))")
+            """
+        let program = URL(fileURLWithPath: Self.python ?? "")
+        let written = try ProgramRun.of(["-c", writer], program: program)
+        guard written.code == 0 else {
+            let run = try convert(["mmlu", try file("mmlu.parquet", "")])
+            #expect(run.code != 0 && run.errors.contains("needs pyarrow"), "\(run.errors)")
+            return
+        }
+        let mmlu = try convert(["mmlu", folder.at("mmlu.parquet")])
+        let lines = try mmlu.output.split(separator: "\n").map { try JSON.parse(String($0)) }
+        #expect(lines.count == 2 && lines.allSatisfy { $0["answer"]?.int == 1 }, "\(mmlu.errors)")
+        #expect(lines[0]["context"]?.string?.hasSuffix("about art.\n\nWhich?\nA. x\nB. y\nAnswer:") == true)
+        let arc = try JSON.parse(try convert(["arc", folder.at("arc.parquet")]).output)
+        #expect(arc["choices"]?.array?.map(\.string) == ["a", "b"] && arc["answer"]?.int == 1)
+        let broken = try convert(["arc", try file("broken.parquet", "no table")])
+        #expect(broken.code != 0 && broken.errors.contains("broken.parquet: no parquet file"), "\(broken.errors)")
+    }
+
     private func file(_ name: String, _ text: String) throws -> String {
         try Data(text.utf8).write(to: URL(fileURLWithPath: folder.at(name)))
         return folder.at(name)

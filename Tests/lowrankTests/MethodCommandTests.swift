@@ -10,6 +10,7 @@ struct MethodCommandTests {
 
     static let methods = [
         "svd", "svd --storage pivot", "mixt", "saten", "saten --storage pivot", "saten --saten-low-rank tt",
+        "saten --saten-low-rank tt --storage pivot", "tt --tt-outliers 0.001",
     ]
 
     @Test(arguments: methods, [0.8, 0.5, 0.25])
@@ -90,6 +91,7 @@ struct MethodCommandTests {
         ("saten --keep 0.5 --saten-pattern 3:7", 2, "groups of 7"), ("saten --saten-density 1.5", 2, "saten-density"),
         ("saten --keep 0.5 --saten-pattern 4:2", 2, "n:m"), ("saten --rank 4", 2, "--saten-density"),
         ("saten", 2, "no target"), ("saten --keep 0.5 --mixt-branches 2", 2, "mixt"),
+        ("tt --keep 0.5 --tt-outliers 1", 2, "tt-outliers"), ("tt --tt-outliers 0.1", 2, "no target"),
     ])
     func impossibleRequestsAreRefused(method: String, code: Int, says: String) throws {
         let words = ["--method"] + method.split(separator: " ").map(String.init)

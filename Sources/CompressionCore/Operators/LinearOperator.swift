@@ -23,6 +23,10 @@ public protocol LinearOperator: Sendable {
     /// Multiply-adds per token of the contraction that `apply` executes, padding included.
     var macs: Int { get }
 
+    /// Multiply-adds of a batch, where `apply` contracts in another way for many tokens. A Double, because that of a
+    /// contraction that no one would choose may be beyond any Int.
+    func macs(tokens: Int) -> Double
+
     /// The tensors of the operator, in the order they are written.
     var tensors: [OperatorTensor] { get }
 
@@ -48,6 +52,8 @@ extension LinearOperator {
 
     public var schema: String { Self.schema }
     public var biasName: String { Self.biasName }
+
+    public func macs(tokens: Int) -> Double { Double(tokens) * Double(macs) }
 
     /// Numbers stored, positions not counted; tensors shared with other operators are counted in full.
     public var parameters: Int {

@@ -28,13 +28,6 @@ public struct BenchmarkReport: Sendable {
     public let results: [BenchmarkResult]
 
     public var text: String {
-        var text = """
-            \(InstructionSet.active.rawValue), \(peak.threads) of \(Threads.activeProcessors) processors: \
-            f32 \(giga(peak.float32OperationsPerSecond)) GF/s, f64 \(giga(peak.float64OperationsPerSecond)) GF/s, \
-            reads \(giga(peak.readBytesPerSecond)) GB/s
-
-
-            """
         var table = TextTable([
             .left("op"), .right("m"), .right("n"), .right("k"), .left("dtype"), .right("time"), .right("GF/s"),
             .right("of peak"),
@@ -49,20 +42,11 @@ public struct BenchmarkReport: Sendable {
                 table.add(["  \(stage.name)", "", "", "", "", milliseconds(stage.seconds), "", ""])
             }
         }
-        text += table.text()
-        return text
+        return "\(peak.line)\n\n\(table.text())"
     }
 
     public var json: JSON {
-        [
-            "machine": [
-                "isa": JSON(InstructionSet.active.rawValue), "processors": JSON(Threads.activeProcessors),
-                "threads": JSON(peak.threads), "f32_gflops": JSON(peak.float32OperationsPerSecond / 1e9),
-                "f64_gflops": JSON(peak.float64OperationsPerSecond / 1e9),
-                "read_gigabytes_per_second": JSON(peak.readBytesPerSecond / 1e9),
-            ],
-            "results": .array(results.map(json)),
-        ]
+        ["machine": peak.json, "results": .array(results.map(json))]
     }
 
     private func json(_ result: BenchmarkResult) -> JSON {
@@ -79,6 +63,25 @@ public struct BenchmarkReport: Sendable {
     private func giga(_ value: Double) -> String { Quantity.fixed(value / 1e9, 1) }
 
     private func milliseconds(_ seconds: Double) -> String { Quantity.fixed(seconds * 1e3, 2) + " ms" }
+}
+
+extension PeakMeasurement {
+    /// The machine and what it can do at best.
+    var line: String {
+        func giga(_ value: Double) -> String { Quantity.fixed(value / 1e9, 1) }
+        return "\(InstructionSet.active.rawValue), \(threads) of \(Threads.activeProcessors) processors: "
+            + "f32 \(giga(float32OperationsPerSecond)) GF/s, f64 \(giga(float64OperationsPerSecond)) GF/s, "
+            + "reads \(giga(readBytesPerSecond)) GB/s"
+    }
+
+    var json: JSON {
+        [
+            "isa": JSON(InstructionSet.active.rawValue), "processors": JSON(Threads.activeProcessors),
+            "threads": JSON(threads), "f32_gflops": JSON(float32OperationsPerSecond / 1e9),
+            "f64_gflops": JSON(float64OperationsPerSecond / 1e9),
+            "read_gigabytes_per_second": JSON(readBytesPerSecond / 1e9),
+        ]
+    }
 }
 
 extension ElementType {

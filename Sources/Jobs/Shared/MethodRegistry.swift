@@ -9,7 +9,8 @@ import TuckerCompression
 public enum MethodRegistry {
     /// Every way to compress.
     static let compressors: [any Compressor.Type] = [
-        SVDCompressor.self, TuckerCompressor.self, TensorTrainCompressor.self, MixTCompressor.self, SatenCompressor.self,
+        SVDCompressor.self, TuckerCompressor.self, OutlierTrainCompressor.self, MixTCompressor.self,
+        SatenCompressor.self,
     ]
 
     /// Every schema that can be read back.

@@ -7,8 +7,8 @@ import Safetensors
 /// (r_(k−1) × r_k).
 ///
 /// Storage is the cores as tensors `tt.0` … `tt.(d−1)` of shape [r, out, in, r']. Multiplication takes whichever of
-/// sweeping tokens through the cores, contracting them to a few blocks first, or reconstructing W' is the least work
-/// for the number of tokens at hand; W' is not kept. `macs` is that count for a single token.
+/// sweeping tokens through the cores, contracting them to a few blocks first, or forming W' a part at a time is the
+/// least work for the number of tokens at hand (`TrainRoute`); W' is not kept. `macs` is the count for a single token.
 ///
 /// In pivot storage a core that has more rows ((r out in) × r') than columns leaves out r' of them, which are the
 /// identity: `tt.k` is the others, [r out in − r', r'], and `tt.k.pivot.index` has the places of those left out.
@@ -155,10 +155,18 @@ public struct TensorTrainOperator: LinearOperator {
     public var inFeatures: Int { modes.inFeatures }
     public var entry: JSONObject { Self.entry(modes, ranks: ranks, storage: storage) }
 
+    public func macs(tokens: Int) -> Double {
+        TrainRoute.cheapest(modes, ranks: ranks, tokens: tokens).macs(tokens: tokens)
+    }
+
     public func apply(_ x: MatrixView<Float>, into y: MutableMatrixView<Float>) {
+        guard modes.order > 1 else {
+            let weight = blocks[0].folded(rows: outFeatures, columns: inFeatures)
+            return multiply(MatrixOperand(x), weight.transposed, into: y)
+        }
         let route = TrainRoute.cheapest(modes, ranks: ranks, tokens: x.rows)
         if route.blocks.count == 1 {
-            multiply(MatrixOperand(x), MatrixOperand(reconstruct().view.transposed), into: y)
+            TrainParts(blocks, modes: modes).apply(x, into: y)
             return
         }
         let sweep = TrainSweep(blocks, modes: modes, blocks: route.blocks, direction: route.direction)

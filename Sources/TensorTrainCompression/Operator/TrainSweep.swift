@@ -55,7 +55,7 @@ struct TrainSweep {
     }
 
     /// A contracted block [R, (i j i j …), R'] with its output modes before its input modes: [R, M, N, R'].
-    private static func gathered(_ block: TrainBlock, _ modes: TrainModes, _ range: Range<Int>) -> TrainBlock {
+    static func gathered(_ block: TrainBlock, _ modes: TrainModes, _ range: Range<Int>) -> TrainBlock {
         guard range.count > 1, let last = modes.inputs[range].last else { return block }
         // R is one more output digit before the others, R' belongs to the last input digit.
         let order = InterleavedOrder(

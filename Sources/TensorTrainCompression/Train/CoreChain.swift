@@ -25,7 +25,8 @@ struct TrainBlock {
     /// (r × (s r')).
     var wide: MatrixOperand { folded(rows: left, columns: size * right) }
 
-    private func folded(rows: Int, columns: Int) -> MatrixOperand {
+    /// The numbers in rows of another length.
+    func folded(rows: Int, columns: Int) -> MatrixOperand {
         MatrixOperand(
             base: numbers.base, type: numbers.type, rows: rows, columns: columns, rowStride: columns,
             owner: numbers.owner)
@@ -67,10 +68,25 @@ struct CoreChain {
     /// Multiply-adds to contract a range of cores.
     func macs(_ range: Range<Int>) -> Int { best[range.lowerBound][range.upperBound - 1].macs }
 
+    /// The same as time, in multiply-adds of a large product (`TrainCost`).
+    func cost(_ range: Range<Int>) -> Double {
+        guard range.count > 1 else { return 0 }
+        let cut = cut(range)
+        let product = TrainCost.product(
+            ranks[range.lowerBound] * sizes[range.lowerBound..<cut].reduce(1, *), ranks[cut],
+            sizes[cut..<range.upperBound].reduce(1, *) * ranks[range.upperBound])
+        return cost(range.lowerBound..<cut) + cost(cut..<range.upperBound) + product
+    }
+
+    /// The first core behind the bond that the last product of a contraction sums over; for a single core its end.
+    func cut(_ range: Range<Int>) -> Int {
+        range.count > 1 ? best[range.lowerBound][range.upperBound - 1].split + 1 : range.upperBound
+    }
+
     /// The contraction of a range of cores; a single core as it is.
     func contract(_ cores: [TrainBlock], _ range: Range<Int>) -> TrainBlock {
         guard range.count > 1 else { return cores[range.lowerBound] }
-        let split = best[range.lowerBound][range.upperBound - 1].split + 1
+        let split = cut(range)
         let left = contract(cores, range.lowerBound..<split)
         let right = contract(cores, split..<range.upperBound)
         var product = Matrix(uninitializedRows: left.left * left.size, columns: right.size * right.right)

@@ -13,24 +13,46 @@ struct BenchCommand: Command {
     static let repetitions = Setting(
         "repeat", .integer("N", from: 1), default: 5, help: "Timed runs of each, of which the fastest counts")
 
+    static let checkpoint = Option(
+        "checkpoint", .folder("CKPT"),
+        help: "Time the compressed layers of a checkpoint, each against a dense layer of its shape")
+    static let batches = Option(
+        "batch", ValueFormat<[Int]>.commaSeparated(.integer("N", from: 1, to: 1 << 16)),
+        help: "Tokens that layers of --checkpoint multiply together; 1,256 by default")
+
     static let specification = CommandSpecification(
         "bench", summary: "Time the kernels against the measured peak of this machine",
         discussion: "Shares are of the fused multiply-adds or, for gemv, of the read bandwidth that is measured first. "
             + "Without --op each kind of work is timed once.",
-        sections: [OptionSection("Options", [operation, shapes, dtype, repetitions])],
+        sections: [OptionSection("Options", [operation, shapes, dtype, checkpoint, batches, repetitions])],
+        exclusions: [Exclusion("work", [operation, checkpoint])],
         examples: [
             Example("lowrank bench", "Each kind of work once"),
             Example("lowrank bench --op gemm --shape 4096x4096x4096 --threads 1", "One product on one thread"),
+            Example("lowrank bench --checkpoint small --batch 1,32,256", "Compressed layers against dense ones"),
         ])
 
-    private let job: BenchmarkJob
+    private enum Work {
+        case kernels(BenchmarkJob)
+        case layers(LayerBenchmarkJob)
+    }
+
+    private let work: Work
 
     init(_ arguments: ParsedArguments) throws {
         let repetitions = arguments[Self.repetitions]
+        let batches = arguments[Self.batches]
+        if let checkpoint = arguments[Self.checkpoint] {
+            guard arguments[Self.shapes].isEmpty else { throw JobError.usage("--shape needs --op") }
+            work = .layers(
+                LayerBenchmarkJob(checkpoint: checkpoint, batches: batches ?? [1, 256], repetitions: repetitions))
+            return
+        }
+        guard batches == nil else { throw JobError.usage("--batch needs --checkpoint") }
         let shapes = arguments[Self.shapes]
         guard let operation = arguments[Self.operation] else {
             guard shapes.isEmpty else { throw JobError.usage("--shape needs --op") }
-            job = BenchmarkJob(cases: BenchmarkJob.defaultCases, repetitions: repetitions)
+            work = .kernels(BenchmarkJob(cases: BenchmarkJob.defaultCases, repetitions: repetitions))
             return
         }
         let type = arguments[Self.dtype].elementType
@@ -41,12 +63,19 @@ struct BenchCommand: Command {
             }
             return item
         }
-        job = BenchmarkJob(cases: cases, repetitions: repetitions)
+        work = .kernels(BenchmarkJob(cases: cases, repetitions: repetitions))
     }
 
     func run(_ context: RunContext) throws -> ExitCode {
-        let report = try job.run(seed: context.seed, progress: context.terminal, interruption: context.interruption)
-        context.terminal.publish(text: { report.text }, json: { report.json.text(pretty: true) })
+        let terminal = context.terminal
+        switch work {
+        case .kernels(let job):
+            let report = try job.run(seed: context.seed, progress: terminal, interruption: context.interruption)
+            terminal.publish(text: { report.text }, json: { report.json.text(pretty: true) })
+        case .layers(let job):
+            let report = try job.run(seed: context.seed, progress: terminal, interruption: context.interruption)
+            terminal.publish(text: { report.text }, json: { report.json.text(pretty: true) })
+        }
         return .done
     }
 

@@ -51,6 +51,9 @@ enum MethodOptions {
             "tt-modes", .text("FORM"),
             help: "Modes, such as out=8x8x16,in=4x4x8; forms for several shapes are separated by \";\""),
         Option("tt-ranks", .text("R1,R2"), help: "Ranks of all bonds of a train. A target by itself"),
+        Option(
+            "tt-outliers", .text("F"),
+            help: "Share of the entries, those that a train misses most, to store exactly beside it, such as 1e-4"),
     ]
 
     private static let sharing = [
