@@ -51,17 +51,19 @@ public struct KernelSet: Sendable {
     public var float64: Arithmetic
     public var streams: StreamKernels
     public var reflectors: ReflectorKernels
+    public var secular: SecularKernels
     public var sparseRows: Kernel<SparseRows>
     public var sparseRowProducts: Kernel<SparseRowProducts>
 
     public init(
         float32: Arithmetic, float64: Arithmetic, streams: StreamKernels, reflectors: ReflectorKernels,
-        sparseRows: Kernel<SparseRows>, sparseRowProducts: Kernel<SparseRowProducts>
+        secular: SecularKernels, sparseRows: Kernel<SparseRows>, sparseRowProducts: Kernel<SparseRowProducts>
     ) {
         self.float32 = float32
         self.float64 = float64
         self.streams = streams
         self.reflectors = reflectors
+        self.secular = secular
         self.sparseRows = sparseRows
         self.sparseRowProducts = sparseRowProducts
     }

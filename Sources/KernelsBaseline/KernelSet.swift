@@ -26,5 +26,6 @@ public func kernelSet() -> KernelSet {
             float64: ReflectorKernels.Arithmetic(
                 chase: chaseStep64, applyBlock: applyStaggeredReflectors64, symmetricProduct: symmetricRowsProduct64),
             factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
+        secular: SecularKernels(sums: secularSums, product: secularProduct, vector: secularVector),
         sparseRows: sparseRows, sparseRowProducts: sparseRowProducts)
 }

@@ -3,8 +3,9 @@ import LinearAlgebra
 
 /// A weighted problem, decomposed once for all sizes that are asked for.
 ///
-/// A rank that shapes do not tell follows from the spectrum. A rank above all that were asked for, which the search for
-/// an error bound may need, decomposes again; so does every rank of the randomised route.
+/// A rank that shapes do not tell follows from the spectrum, which takes a decomposition in Double: sizes and
+/// accuracies that are asked for together have one each. A rank above all that were asked for, which the search for an
+/// error bound may need, decomposes again; so does every rank of the randomised route.
 final class SharedTruncation {
     /// A size as a compressor sees it.
     struct Request {
@@ -16,7 +17,9 @@ final class SharedTruncation {
     private(set) lazy var problem = WhitenedProblem(objective)
     private let objective: Objective
     private let route: TruncatedSVD.Route
-    private var nested: NestedTruncation?
+    /// Of the sizes, and of the accuracies.
+    private var sized: NestedTruncation?
+    private var accurate: NestedTruncation?
     private let requests: [Request]
 
     init(_ objective: Objective, route: TruncatedSVD.Route, _ requests: [Request]) {
@@ -27,17 +30,28 @@ final class SharedTruncation {
 
     /// The truncation for a size, and its rank, even above min(m, n); one that saves nothing is not computed.
     func truncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
-        if case .randomized = route, let rank = request.rule.rank(for: request.budget) {
+        guard let rank = request.rule.rank(for: request.budget) else { return try accurateTruncation(for: request) }
+        if case .randomized = route {
             return (try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: rank) }, rank)
         }
-        var decomposition = try nested ?? decomposed(requests)
+        let decomposition = try sized ?? decomposed(ranks: requests.compactMap(\.computedSize))
+        sized = decomposition
+        return (try decomposition.truncated(to: request.computedSize ?? 0), rank)
+    }
+
+    private func accurateTruncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
+        var decomposition = try accurate ?? decomposed(requests.filter { $0.computedSize == nil })
         var rank = request.rank(decomposition.svd.spectrum)
         if rank.computed > decomposition.svd.ranks.max() ?? 0 {
             decomposition = try decomposed([request])
             rank = request.rank(decomposition.svd.spectrum)
         }
-        if nested == nil { nested = decomposition }
+        if accurate == nil { accurate = decomposition }
         return (try decomposition.truncated(to: rank.computed), rank.chosen)
+    }
+
+    private func decomposed(ranks: [Int]) throws -> NestedTruncation {
+        try problem.nested { try NestedSVD($0, route: route, isCutOnce: ranks.count == 1, ranks: ranks) }
     }
 
     private func decomposed(_ requests: [Request]) throws -> NestedTruncation {
@@ -50,9 +64,14 @@ final class SharedTruncation {
 }
 
 extension SharedTruncation.Request {
-    /// The rank that a budget gives, and that to compute: none where it saves nothing.
+    /// The rank to compute where the shape tells it: none where it saves nothing; nil where the spectrum tells it.
+    var computedSize: Int? {
+        rule.rank(for: budget).map { rule.saves($0) ? $0 : 0 }
+    }
+
+    /// The rank that an accuracy needs, and that to compute: none where it saves nothing.
     func rank(_ spectrum: [Double]) -> (chosen: Int, computed: Int) {
-        let chosen = rule.rank(for: budget) ?? rule.rank(for: budget, spectrum: spectrum)
+        let chosen = rule.rank(for: budget, spectrum: spectrum)
         return (chosen, rule.saves(chosen) ? min(chosen, spectrum.count) : 0)
     }
 }

@@ -1,6 +1,9 @@
-import LinearAlgebra
+import Foundation
+import Kernels
 import MatrixCore
 import Testing
+
+@testable import LinearAlgebra
 
 /// Truncations that are cut from one decomposition are those that each rank alone gives, to the bit.
 struct NestedSVDTests {
@@ -29,14 +32,65 @@ struct NestedSVDTests {
     private func expectSame(_ a: MatrixOperand, ranks: [Int], route: TruncatedSVD.Route) throws {
         let nested = try NestedSVD(a, route: route) { _ in ranks }
         for rank in nested.ranks {
-            let cut = try nested.truncated(to: rank), alone = try TruncatedSVD(route: route).decompose(a) { _ in rank }
-            #expect(bits(cut.u) == bits(alone.u), "U of rank \(rank), \(a.rows) × \(a.columns) \(route)")
-            #expect(bits(cut.v) == bits(alone.v), "V of rank \(rank), \(a.rows) × \(a.columns) \(route)")
-            #expect(cut.singularValues == alone.singularValues)
-            #expect(cut.evidence.solver == alone.evidence.solver)
-            #expect(cut.evidence.truncationError == alone.evidence.truncationError)
-            #expect(cut.evidence.excessEstimate == alone.evidence.excessEstimate)
+            let alone = try TruncatedSVD(route: route).decompose(a) { _ in rank }
+            expectSame(try nested.truncated(to: rank), alone, "rank \(rank), \(a.rows) × \(a.columns) \(route)")
         }
+    }
+
+    private func expectSame(_ cut: SVDResult, _ alone: SVDResult, _ label: String) {
+        #expect(bits(cut.u) == bits(alone.u), "U of \(label)")
+        #expect(bits(cut.v) == bits(alone.v), "V of \(label)")
+        #expect(cut.singularValues == alone.singularValues, "\(label)")
+        #expect(cut.evidence.solver == alone.evidence.solver, "\(label)")
+        #expect(cut.evidence.truncationError == alone.evidence.truncationError, "\(label)")
+        #expect(cut.evidence.excessEstimate == alone.evidence.excessEstimate, "\(label)")
+    }
+
+    /// Ranks that are given are tried in Float; which of them pass, and what they are, no other rank has a say in.
+    /// - Returns: the solvers of the cuts.
+    private func solversOfGivenRanks(_ a: MatrixOperand, _ ranks: [Int], _ label: String) throws -> Set<String> {
+        var svd = TruncatedSVD()
+        svd.smallestMixedSide = 1
+        let nested = try NestedSVD(a, smallestMixedSide: 1, ranks: ranks)
+        var solvers = Set<String>()
+        for rank in ranks {
+            let alone = try svd.decompose(a, rank: rank)
+            solvers.insert(alone.evidence.solver.rawValue)
+            expectSame(try nested.truncated(to: rank), alone, "\(label), rank \(rank)")
+        }
+        return solvers
+    }
+
+    @Test(arguments: [(70, 60), (301, 97), (90, 300), (320, 290)])
+    func givenRanksAreDecidedOneByOne(shape: (Int, Int)) throws {
+        let side = min(shape.0, shape.1)
+        let ranks = [1, 2, 5, 8, 9, 17, side / 4, side / 2, side - 1, side]
+        for decay in [0.0, 1, 2] {
+            let a = operand(matrix(shape.0, shape.1, decay: decay, seed: 7), .float32)
+            let solvers = try solversOfGivenRanks(a, ranks, "decay \(decay)")
+            #expect(decay > 0 || solvers.contains("mixed"))
+            _ = try solversOfGivenRanks(a, ranks.reversed(), "decay \(decay), reversed")
+        }
+    }
+
+    /// Spectra of which Float can show some cuts to be good and others not; from 16-bit storage too.
+    @Test(arguments: [ElementType.float32, .bfloat16])
+    func someCutsAreInFloatAndOthersNot(type: ElementType) throws {
+        let spectra: [(String, (Int) -> Double)] = [
+            ("graded", { pow(10, -3 * Double($0) / 79) }), ("steps", { $0 < 20 ? 4 : $0 < 60 ? 3 : 1e-3 }),
+            ("deficient", { $0 < 50 ? 1 : 0 }), ("clustered", { [3, 1, 0.2, 1e-4][$0 / 20] }),
+        ]
+        var solvers = Set<String>()
+        for (name, value) in spectra {
+            let wide = LinearAlgebraTests.matrix(rows: 100, columns: 80, spectrum: (0..<80).map(value))
+            let buffer = AlignedBuffer<UInt8>(uninitializedCount: wide.count * type.bytes)
+            let target = MutableMatrixOperand(
+                base: buffer.base, type: type, rows: 100, columns: 80, rowStride: 80, owner: buffer)
+            convert(MatrixOperand(wide), into: target)
+            let a = MatrixOperand(base: buffer.base, type: type, rows: 100, columns: 80, rowStride: 80, owner: buffer)
+            solvers.formUnion(try solversOfGivenRanks(a, [1, 10, 20, 30, 40, 50, 55, 60, 70, 79], name))
+        }
+        #expect(solvers.contains("mixed") && solvers.contains("gram"))
     }
 
     @Test(arguments: [(40, 24), (97, 301), (320, 290), (513, 300)], [ElementType.float32, .float64])
@@ -65,6 +119,7 @@ struct NestedSVDTests {
         for (index, element) in cases.enumerated() {
             let a = MatrixOperand(Matrix(rows: 300, columns: 280) { Float(element($0, $1)) })
             try expectSame(a, ranks: [1, 4, 8, 12, 40, 200, 279], route: index == 4 ? .gram : .automatic)
+            _ = try solversOfGivenRanks(a, [1, 4, 8, 12, 40, 200, 279], "case \(index)")
         }
     }
 

@@ -124,4 +124,34 @@ import Testing
         let (compressed, evidence) = try #require(try compress(Objective(target: MatrixOperand(zero)), .energy(0.9)))
         #expect(compressed.reconstruct() == zero && evidence.energyKept == 1 && compressed.rank == 1)
     }
+
+    /// Sizes that are made together, of a matrix large enough for Float, are to the bit those that are made alone.
+    @Test func sizesOfALargeMatrixAreThoseMadeAlone() throws {
+        let side = TruncatedSVD.usualMixedSide
+        let large: Matrix = CounterRandom(seed: 8).normalMatrix(rows: side + 60, columns: side)
+        let member = GroupMember(module: "m", outFeatures: side + 60, inFeatures: side, factorType: .float32)
+        let task = CompressionTask(member: member, objective: Objective(target: MatrixOperand(large)))
+        let variants = [Budget.keep(0.2), .rank(40), .keep(0.7), .energy(0.5), .keep(0.1)].map {
+            CompressionVariant(SVDCompressor(), budget: $0)
+        }
+        var together: [CompressionOutcome] = []
+        try SVDCompressor.compress([task], variants: variants) { _, outcomes in together += outcomes }
+        for (variant, outcome) in zip(variants, together) {
+            let alone = try variant.compressor.compress([task], budget: variant.budget)[0]
+            guard case .compressed(let left, let evidence) = outcome, case .compressed(let right, _) = alone else {
+                Issue.record("\(variant.budget) is not compressed")
+                continue
+            }
+            if case .energy = variant.budget {
+                #expect(evidence.solver == "gram")
+            } else {
+                #expect(evidence.solver == "mixed")
+            }
+            let first = try #require(left as? FactorOperator), second = try #require(right as? FactorOperator)
+            for (x, y) in [(first.a, second.a), (first.b, second.b)] {
+                let (x, y) = (try #require(x.operand()), try #require(y.operand()))
+                #expect(sumOfSquaredDifferences(x, y) == 0, "\(variant.budget)")
+            }
+        }
+    }
 }

@@ -1,7 +1,8 @@
 import Kernels
 import MatrixCore
 
-/// The Gram route in Float: Gram matrix, reduction and back-transformation in Float, the tridiagonal problem in Double.
+/// The Gram route in Float: Gram matrix, reduction, vectors and product; of the tridiagonal problem all but the vectors
+/// is in Double.
 ///
 /// What Float rounds away turns the space of the leading vectors by angles of ε·σ₁²/(σ_i² − σ_j²), and the energy that
 /// it captures by their squares, so the error of the truncation is as good as that of the Float64 route unless the
@@ -29,35 +30,56 @@ extension SVDProblem {
     /// Random vectors that R is applied to.
     private static var probes: Int { 16 }
 
-    /// - Returns: nil where the result cannot be shown to be as good as that of the Float64 route.
-    func decomposeInFloat(rank: Int) throws -> SVDResult? {
+    /// The vectors for the largest of the ranks that the spectrum leaves a chance.
+    /// - Returns: nil where it leaves none to any.
+    func mixedDecomposition(ranks: [Int]) throws -> MixedDecomposition? {
         // Squares, and squares of squares, must stay in the range of Float.
-        guard tall.type != .float64, rank < shortSide, norm > 1e-9, norm < 1e15 else { return nil }
+        guard tall.type != .float64, norm > 1e-9, norm < 1e15 else { return nil }
         var evidence = evidence(.mixed)
         let exponent = Int((norm * norm).exponent) + 1
         let gram = evidence.timed("gram") { floatGram(exponent: exponent) }
-        guard spectrumMayDo(gram, rank: rank) else { return nil }
-        var isSteep = false
+        let bound = SpectrumBound(gram.readable)
+        let candidates = ranks.filter { 0 < $0 && $0 < shortSide && bound.allows(rank: $0, Self.smallestShare) }
+        guard !candidates.isEmpty else { return nil }
         let eigen = try SymmetricEigen().reduceInFloat(gram, exponent: exponent) { values in
-            isSteep = !(values[rank - 1] >= Self.smallestShare * values[0])
-            return isSteep ? 0 : rank
+            let largest = candidates.filter { !Self.isSteep(values, rank: $0) }.max() ?? 0
+            return min(GramDecomposition.columns(forRank: largest), shortSide)
         }
-        guard !isSteep else { return nil }
+        guard eigen.columns > 0 else { return nil }
         evidence.append(eigen.evidence)
         var short = evidence.timed("vectors") { eigen.roundedVectors() }
         _ = Self.normalise(&short)
-        var (long, values) = evidence.timed("product") { longFactor(short, eigen.values.prefix(rank)) }
+        let (long, values) = evidence.timed("product") { longFactor(short, eigen.values.prefix(short.columns)) }
+        return MixedDecomposition(
+            short: short, long: long, values: values, eigenvalues: eigen.values, bound: bound, evidence: evidence)
+    }
+
+    /// The truncation to one of the ranks that the decomposition was made for. Whether it will do, and every bit of it,
+    /// depends on the matrix and this rank alone.
+    /// - Returns: nil where it cannot be shown to be as good as that of the Float64 route.
+    func cut(_ decomposition: MixedDecomposition, rank: Int) -> SVDResult? {
+        let eigenvalues = decomposition.eigenvalues
+        guard 0 < rank, rank < shortSide, decomposition.bound.allows(rank: rank, Self.smallestShare),
+            rank <= decomposition.short.columns, !Self.isSteep(eigenvalues, rank: rank)
+        else { return nil }
+        var evidence = decomposition.evidence
+        var values = Array(decomposition.values.prefix(rank))
+        let dropped = norm * norm - values.reversed().reduce(0) { $0 + $1 * $1 }
+        let short = decomposition.short.leadingColumns(rank), long = decomposition.long.leadingColumns(rank)
         let bound = evidence.timed("check") {
-            Self.isOrthonormal(short) && Self.isOrthonormal(long) ? energyBound(short, eigen.values) : .infinity
+            Self.isOrthonormal(short) && Self.isOrthonormal(long) ? energyBound(short, eigenvalues) : .infinity
         }
         let added = bound + roundedEnergy(rank: rank)
-        let dropped = norm * norm - values.reversed().reduce(0) { $0 + $1 * $1 }
         guard dropped > 0, added <= Self.allowedExcess * dropped else { return nil }
         evidence.truncationError = dropped.squareRoot()
         evidence.excessEstimate = excess(squaredError: added, dropped: dropped)
-        for value in eigen.values.dropFirst(rank) { values.append(max(value, 0).squareRoot()) }
+        for value in eigenvalues.dropFirst(rank) { values.append(max(value, 0).squareRoot()) }
         for j in 1..<values.count { values[j] = min(values[j], values[j - 1]) }
         return result(longFactor: long, shortFactor: short, values: values, evidence: evidence)
+    }
+
+    private static func isSteep(_ eigenvalues: [Double], rank: Int) -> Bool {
+        !(eigenvalues[rank - 1] >= smallestShare * eigenvalues[0])
     }
 
     /// The lower triangle of AᵀA / 2^exponent, with room for the reduction in its rows.
@@ -71,22 +93,10 @@ extension SVDProblem {
         return gram
     }
 
-    /// Whether λ_k can be large enough, from the trace and the norm of the Gram matrix alone.
-    private func spectrumMayDo(_ gram: MutableMatrixView<Float>, rank: Int) -> Bool {
-        var trace = 0.0, squares = 0.0
-        for i in 0..<shortSide {
-            let row = MatrixOperand(gram.readable.block(rows: i..<i + 1, columns: 0..<i + 1))
-            let last = Double(gram[i, i])
-            trace += last
-            squares += 2 * sumOfSquares(row) - last * last
-        }
-        let largestOfKth = min(trace / Double(rank), (squares / Double(rank)).squareRoot())
-        return largestOfKth >= Self.smallestShare * squares / trace
-    }
-
     /// U and σ of A V = U diag(σ), columns of U of length 1.
     private func longFactor(_ short: Matrix, _ eigenvalues: ArraySlice<Double>) -> (u: Matrix, values: [Double]) {
-        let guesses = eigenvalues.map { $0.squareRoot() }
+        // Behind the rank of A there is nothing to divide by; no cut can have such a column.
+        let guesses = eigenvalues.map { $0 > 0 ? $0.squareRoot() : 1 }
         var scaled = Matrix(uninitializedRows: shortSide, columns: short.columns)
         Self.divide(short.view, by: guesses[...], into: scaled.mutableView())
         var long = Matrix(uninitializedRows: tall.rows, columns: short.columns)

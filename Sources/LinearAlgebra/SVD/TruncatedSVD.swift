@@ -38,8 +38,11 @@ public struct TruncatedSVD: Sendable {
     }
 
     public var route: Route = .automatic
-    /// The automatic route tries Float from this short side on; below it there is little to gain.
-    public var smallestMixedSide = 320
+    /// The automatic route tries Float from this short side on.
+    public var smallestMixedSide = TruncatedSVD.usualMixedSide
+
+    /// Below it a decomposition takes some milliseconds in Double, and Float has little to gain.
+    public static let usualMixedSide = 512
 
     public init(route: Route = .automatic) {
         self.route = route
@@ -57,12 +60,9 @@ public struct TruncatedSVD: Sendable {
                 let sketch = RandomizedSVD(oversampling: oversampling, powerIterations: iterations, seed: seed)
                 return try sketch.decompose(a, rank: rank)
             }
-            if route == .automatic, rank > 0, shortSide >= smallestMixedSide,
-                let result = try SVDProblem(a).decomposeInFloat(rank: rank)
-            {
-                return result
-            }
-            return try decompose(a) { _ in rank }
+            let svd = try NestedSVD(
+                a, route: route, isCutOnce: true, smallestMixedSide: smallestMixedSide, ranks: [rank])
+            return try svd.truncated(to: rank)
         } catch let error as LinearAlgebraError {
             throw error
         } catch {
@@ -70,7 +70,8 @@ public struct TruncatedSVD: Sendable {
         }
     }
 
-    /// The triplets of a, as many as `choosingRank` says. The randomized route has no spectrum to choose from; it is
+    /// The triplets of a, as many as `choosingRank` says, in Double throughout: a spectrum to choose by has no error to
+    /// speak of. The randomized route has no spectrum to choose from; it is
     /// answered by the automatic one.
     /// - Parameter choosingRank: gets all min(m, n) singular values, descending; its errors pass through. The answer is
     ///   clamped to 0 … min(m, n).

@@ -12,6 +12,9 @@ struct ReducedEigen {
     fileprivate let reduction: BackTransformation
     fileprivate(set) var evidence: SymmetricEigenEvidence
 
+    /// How many vectors there are.
+    var columns: Int { vectors.columns }
+
     /// Makes the vectors those of A; once.
     mutating func backTransform() {
         if case .none = reduction { return }
@@ -109,7 +112,7 @@ extension SymmetricEigen {
 
     /// The stages up to the vectors of T for a matrix in Float, with the two-stage reduction in Float.
     ///
-    /// T has the rounding of Float: its values are off by about 1e-7 · λ₁. Its own vectors are made in Double.
+    /// T has the rounding of Float: its values are off by about 1e-7 · λ₁, and so may be its own vectors.
     /// - Parameters:
     ///   - a: the lower triangle of A / 2^exponent (n × n), n > 2, finite, no element above 1; overwritten, and held by
     ///     the result. Rows best start as `paddedRowStride` says.
@@ -120,7 +123,7 @@ extension SymmetricEigen {
         let tridiagonal = twoStage(a, &evidence)
         return try Self.solve(
             (tridiagonal.diagonal, tridiagonal.offDiagonal, .float(tridiagonal)), exponent: exponent,
-            solver: TridiagonalEigen(), evidence, choosing: choosing)
+            solver: TridiagonalEigen(precision: .float), evidence, choosing: choosing)
     }
 
     private static func solve(

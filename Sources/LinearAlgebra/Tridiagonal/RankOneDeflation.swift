@@ -3,7 +3,7 @@
 /// An entry whose z is tiny is an eigenpair as it stands. Of two entries with nearly the same d, a plane rotation turns
 /// one z to zero. What is left has well separated d and z that are not tiny, which the secular equation needs.
 ///
-/// - Source: LAPACK's dlaed2, with its tolerance 8·ε·max(|d|, |z|); rotations are recorded here and applied to
+/// - Source: LAPACK's dlaed2, with its tolerance 4·ε·max(|d|, |z|); rotations are recorded here and applied to
 ///   coefficients later, never to vectors.
 struct RankOneDeflation {
     /// The plane rotation that took the z of entry p to that of entry q: p' = c·p + s·q, q' = c·q − s·p.
@@ -33,10 +33,11 @@ struct RankOneDeflation {
     ///   - values: d, ascending.
     ///   - weights: z with norm 1.
     ///   - rho: above zero.
-    init(values: [Double], weights: [Double], rho: Double) {
+    ///   - accuracy: ε of the arithmetic that the vectors are made in.
+    init(values: [Double], weights: [Double], rho: Double, accuracy: Double) {
         let largestValue = values.reduce(0) { max($0, $1.magnitude) }
         let largestWeight = weights.reduce(0) { max($0, $1.magnitude) }
-        let tolerance = 4 * Double.ulpOfOne * max(largestValue, largestWeight)
+        let tolerance = 4 * accuracy * max(largestValue, largestWeight)
         guard rho * largestWeight > tolerance else {
             deflated = values.enumerated().map { ($0, $1) }
             return

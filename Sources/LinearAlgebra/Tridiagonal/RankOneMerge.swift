@@ -5,10 +5,11 @@ import MatrixCore
 ///
 /// diag(T₁, T₂) + |β|·u·uᵀ with T_i = V_i Λ_i V_iᵀ is V (diag(d) + ρ·z·zᵀ) Vᵀ with V = diag(V₁, V₂); z comes from the
 /// last row of V₁ and the first of V₂. Values need only the secular equation; vectors are made for any range of
-/// positions: coefficients with respect to V, then one product with each half.
-struct RankOneMerge {
-    let first: TridiagonalNode
-    let second: TridiagonalNode
+/// positions: coefficients with respect to V, then one product with each half. Values and coefficients are computed in
+/// Double whatever the type of the vectors.
+struct RankOneMerge<Element: FactorScalar> {
+    let first: TridiagonalNode<Element>
+    let second: TridiagonalNode<Element>
     /// All eigenvalues, ascending.
     let values: [Double]
 
@@ -25,37 +26,63 @@ struct RankOneMerge {
     /// Halves sorted into one order: entry → (half, row of its vector).
     private let entries: [(isFirst: Bool, row: Int)]
 
-    /// - Parameter coupling: β, the off-diagonal that was cut.
-    init(_ first: TridiagonalNode, _ second: TridiagonalNode, coupling: Double) throws(LinearAlgebraError) {
+    /// - Parameters:
+    ///   - coupling: β, the off-diagonal that was cut.
+    ///   - accuracy: to which values and vectors are needed, relative to the norm of the matrix.
+    init(
+        _ first: TridiagonalNode<Element>, _ second: TridiagonalNode<Element>, coupling: Double, accuracy: Double
+    ) throws(LinearAlgebraError) {
         self.first = first
         self.second = second
-        var sorted: [(value: Double, weight: Double, isFirst: Bool, row: Int)] = []
-        sorted.reserveCapacity(first.order + second.order)
-        let lastColumn = first.order - 1
-        for (value, row) in zip(first.values, first.rowOf) {
-            sorted.append((value, first.vectors[row, lastColumn], true, row))
-        }
-        let sign: Double = coupling < 0 ? -1 : 1
-        for (value, row) in zip(second.values, second.rowOf) {
-            sorted.append((value, sign * second.vectors[row, 0], false, row))
-        }
-        sorted.sort { ($0.value, $0.isFirst ? 0 : 1, $0.row) < ($1.value, $1.isFirst ? 0 : 1, $1.row) }
+        let lastColumn = first.order - 1, sign: Double = coupling < 0 ? -1 : 1
+        let sorted = Self.merged(
+            zip(first.values, first.rowOf).map {
+                Entry(value: $0, weight: Element.double(first.vectors[$1, lastColumn]), isFirst: true, row: $1)
+            },
+            zip(second.values, second.rowOf).map {
+                Entry(value: $0, weight: sign * Element.double(second.vectors[$1, 0]), isFirst: false, row: $1)
+            }, by: \.value)
         entries = sorted.map { ($0.isFirst, $0.row) }
         let rho = 2 * coupling.magnitude
         deflation = RankOneDeflation(
-            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: rho)
-        roots = try SecularRoots(deflation, rho: rho)
-        var all = roots.values.enumerated().map { (value: $1, source: Source.root($0), tie: $0) }
-        for (entry, value) in deflation.deflated { all.append((value, .entry(entry), sorted.count + entry)) }
-        all.sort { ($0.value, $0.tie) < ($1.value, $1.tie) }
+            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: rho,
+            accuracy: accuracy)
+        roots = try SecularRoots(deflation, rho: rho, accuracy: accuracy)
+        let computed = roots.values.enumerated().map { (value: $1, source: Source.root($0)) }
+        let deflated = deflation.deflated.map { (value: $0.value, source: Source.entry($0.entry)) }
+            .sorted { $0.value < $1.value }
+        let all = Self.merged(computed, deflated, by: \.value)
         values = all.map(\.value)
         sources = all.map(\.source)
     }
 
+    private struct Entry {
+        let value: Double
+        let weight: Double
+        let isFirst: Bool
+        let row: Int
+    }
+
+    /// Two ascending lists as one; of equal values those of the first come first.
+    private static func merged<Item>(_ first: [Item], _ second: [Item], by value: (Item) -> Double) -> [Item] {
+        var result: [Item] = []
+        result.reserveCapacity(first.count + second.count)
+        var next = 0
+        for item in second {
+            while next < first.count, value(first[next]) <= value(item) {
+                result.append(first[next])
+                next += 1
+            }
+            result.append(item)
+        }
+        result.append(contentsOf: first[next...])
+        return result
+    }
+
     /// The vectors of a range of positions.
-    func node(_ range: Range<Int>) -> TridiagonalNode {
+    func node(_ range: Range<Int>) -> TridiagonalNode<Element> {
         let plan = Plan(self, range)
-        var vectors = Matrix64(uninitializedRows: range.count, columns: values.count)
+        var vectors = DenseMatrix<Element>(uninitializedRows: range.count, columns: values.count)
         let target = vectors.mutableView()
         let coefficients = coefficients(plan)
         let split = plan.firstRows.count
@@ -133,31 +160,35 @@ struct RankOneMerge {
         }
     }
 
-    /// Coefficients of the dense rows with respect to the rows that take part.
-    private func coefficients(_ plan: Plan) -> Matrix64 {
-        var result = Matrix64(uninitializedRows: plan.denseCount, columns: plan.firstRows.count + plan.secondRows.count)
+    /// Coefficients of the dense rows with respect to the rows that take part: made in Double, one row at a time.
+    private func coefficients(_ plan: Plan) -> DenseMatrix<Element> {
+        let count = plan.firstRows.count + plan.secondRows.count
+        var result = DenseMatrix<Element>(uninitializedRows: plan.denseCount, columns: count)
         let target = result.mutableView()
         let columns = deflation.kept.map { plan.columnOf[$0] }
         let rotations = deflation.rotations.reversed().map {
             (p: plan.columnOf[$0.p], q: plan.columnOf[$0.q], c: $0.c, s: $0.s)
         }
         let strip = 16
-        parallelFor((plan.denseCount + strip - 1) / strip) { piece in
-            var vector = [Double](repeating: 0, count: columns.count)
+        parallelFor((plan.denseCount + strip - 1) / strip) { [roots] piece in
+            let vector = PaddedRun(count: columns.count)
+            var row = Matrix64(rows: 1, columns: count)
+            let coefficients = row.mutableView()
+            let base = coefficients.base
             for i in (piece * strip)..<min((piece + 1) * strip, plan.denseCount) {
-                let row = target.base + i * target.rowStride
-                row.update(repeating: 0, count: target.columns)
+                base.update(repeating: 0, count: count)
                 if i < plan.roots.count {
-                    roots.vector(plan.roots[i], into: &vector)
-                    for (j, column) in columns.enumerated() { row[column] = vector[j] }
+                    roots.vector(plan.roots[i], into: vector)
+                    for (j, column) in columns.enumerated() { base[column] = vector[j] }
                 } else {
-                    row[plan.columnOf[plan.rotated[i - plan.roots.count]]] = 1
+                    base[plan.columnOf[plan.rotated[i - plan.roots.count]]] = 1
                 }
                 for r in rotations {
-                    let p = row[r.p], q = row[r.q]
-                    row[r.p] = r.c * p - r.s * q
-                    row[r.q] = r.s * p + r.c * q
+                    let p = base[r.p], q = base[r.q]
+                    base[r.p] = r.c * p - r.s * q
+                    base[r.q] = r.s * p + r.c * q
                 }
+                convert(MatrixOperand(coefficients.readable), into: MutableMatrixOperand(target.rows(i..<i + 1)))
             }
         }
         return result
@@ -165,7 +196,8 @@ struct RankOneMerge {
 
     /// target ← coefficients · vectors[rows, :].
     private static func multiply(
-        _ coefficients: MatrixView<Double>, _ vectors: Matrix64, rows: [Int], into target: MutableMatrixView<Double>
+        _ coefficients: MatrixView<Element>, _ vectors: DenseMatrix<Element>, rows: [Int],
+        into target: MutableMatrixView<Element>
     ) {
         guard target.rows > 0 else { return }
         guard !rows.isEmpty else {
@@ -175,17 +207,17 @@ struct RankOneMerge {
             return
         }
         if rows.count == vectors.rows {
-            Kernels.multiply(MatrixOperand(coefficients), MatrixOperand(vectors), into: target)
+            Element.multiply(coefficients, vectors.view, into: target, alpha: 1, beta: 0)
             return
         }
         let count = vectors.columns
-        var gathered = Matrix64(uninitializedRows: rows.count, columns: count)
+        var gathered = DenseMatrix<Element>(uninitializedRows: rows.count, columns: count)
         let copy = gathered.mutableView().base, source = vectors.view.base
         for (i, row) in rows.enumerated() { (copy + i * count).update(from: source + row * count, count: count) }
-        Kernels.multiply(MatrixOperand(coefficients), MatrixOperand(gathered), into: target)
+        Element.multiply(coefficients, gathered.view, into: target, alpha: 1, beta: 0)
     }
 
-    private func copyUntouched(_ plan: Plan, into target: MutableMatrixView<Double>) {
+    private func copyUntouched(_ plan: Plan, into target: MutableMatrixView<Element>) {
         for (i, entry) in plan.untouched.enumerated() {
             let row = target.base + (plan.denseCount + i) * target.rowStride
             row.update(repeating: 0, count: target.columns)

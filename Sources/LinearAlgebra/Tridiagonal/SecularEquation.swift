@@ -1,4 +1,4 @@
-import Kernels
+import KernelContract
 
 /// The roots of f(λ) = 1/ρ + Σ z_j²/(d_j − λ), that is the eigenvalues of diag(d) + ρ·z·zᵀ.
 ///
@@ -13,11 +13,14 @@ import Kernels
 ///   and switching as LAPACK's dlaed4.
 struct SecularEquation {
     /// Poles, strictly ascending, and their weights, none zero; n ≥ 1.
-    let d: UnsafeBufferPointer<Double>
-    let z: UnsafeBufferPointer<Double>
+    let d: PaddedRun
+    let z: PaddedRun
     let rho: Double
+    /// A root is found when f is this share of what it is summed from.
+    let accuracy: Double
     /// ‖z‖².
-    let weight: Double
+    private let weight: Double
+    private let kernel: Kernel<SecularSums>
 
     /// λ = d[origin] + offset.
     struct Root {
@@ -28,11 +31,13 @@ struct SecularEquation {
     /// Evaluations allowed for one root. Bisection alone would need 1100 for the smallest of numbers.
     static let evaluationLimit = 1200
 
-    init(d: UnsafeBufferPointer<Double>, z: UnsafeBufferPointer<Double>, rho: Double) {
+    init(d: PaddedRun, z: PaddedRun, rho: Double, accuracy: Double, kernel: Kernel<SecularSums>) {
         self.d = d
         self.z = z
         self.rho = rho
-        weight = z.reduce(0) { $0 + $1 * $1 }
+        self.accuracy = accuracy
+        self.kernel = kernel
+        weight = (0..<z.count).reduce(0) { $0 + z[$1] * z[$1] }
     }
 
     /// Root number i, in ascending order.
@@ -84,51 +89,32 @@ struct SecularEquation {
     }
 
     private func evaluate(_ state: State) -> Value {
-        var value = Value()
-        let shift = d[state.root.origin], offset = state.root.offset
-        (value.psi, value.psiSlope) = sums(0..<state.right, shift, offset)
-        (value.phi, value.phiSlope) = sums(state.right..<d.count, shift, offset)
+        var value = sums(below: state.right, from: state.right, d[state.root.origin], state.root.offset)
         value.f = 1 / rho + value.psi + value.phi
         return value
     }
 
-    /// Σ z_j²/(d_j − λ) and Σ (z_j/(d_j − λ))².
+    /// Σ z_j²/(d_j − λ) and Σ (z_j/(d_j − λ))² over the poles below one position and from another on.
     @inline(__always)
-    private func sums(_ range: Range<Int>, _ shift: Double, _ offset: Double) -> (sum: Double, slope: Double) {
-        guard let d = UnsafeRawPointer(d.baseAddress), let z = UnsafeRawPointer(z.baseAddress) else { return (0, 0) }
-        typealias Lanes = SIMD8<Double>
-        var sums = Lanes.zero, slopes = Lanes.zero
-        var j = range.lowerBound
-        let shifts = Lanes(repeating: shift), offsets = Lanes(repeating: offset)
-        while j + 8 <= range.upperBound {
-            let weights = z.loadUnaligned(fromByteOffset: j * 8, as: Lanes.self)
-            let t = weights / ((d.loadUnaligned(fromByteOffset: j * 8, as: Lanes.self) - shifts) - offsets)
-            sums += weights * t
-            slopes += t * t
-            j += 8
+    private func sums(below lower: Int, from upper: Int, _ shift: Double, _ offset: Double) -> Value {
+        var value = Value()
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: 4) { sums in
+            guard let base = sums.baseAddress else { return }
+            kernel(
+                SecularSums(
+                    poles: d.base, weights: z.base, count: d.count, lower: lower, upper: upper, origin: shift,
+                    offset: offset, sums: base))
+            value = Value(psi: base[0], psiSlope: base[1], phi: base[2], phiSlope: base[3])
         }
-        var sum = Self.total(sums), slope = Self.total(slopes)
-        while j < range.upperBound {
-            let t = self.z[j] / ((self.d[j] - shift) - offset)
-            sum += self.z[j] * t
-            slope += t * t
-            j += 1
-        }
-        return (sum, slope)
+        return value
     }
 
-    /// The lanes in a fixed order of additions.
-    @inline(__always)
-    private static func total(_ lanes: SIMD8<Double>) -> Double {
-        let halves = lanes.lowHalf + lanes.highHalf
-        return (halves[0] + halves[1]) + (halves[2] + halves[3])
-    }
-
-    /// Whether f is no more than the rounding of its own evaluation, that of the sums and that of the offset.
+    /// Whether f is no more than the rounding of its own evaluation, that of the sums and that of the offset, would be
+    /// if numbers had the accuracy asked for.
     private func isConverged(_ value: Value, _ state: State) -> Bool {
         let sums = 1 / rho + value.psi.magnitude + value.phi.magnitude
         let slopes = value.psiSlope + value.phiSlope
-        return value.f.magnitude <= Double.ulpOfOne * (2 * sums + 0.5 * state.root.offset.magnitude * slopes)
+        return value.f.magnitude <= accuracy * (2 * sums + 0.5 * state.root.offset.magnitude * slopes)
     }
 
     /// The step to the root of the model: c + s/(Δ_left − η) + S/(Δ_right − η) = 0.
@@ -174,8 +160,8 @@ struct SecularEquation {
     private func startInterior(_ i: Int) -> State {
         let gap = d[i + 1] - d[i]
         let half = 0.5 * gap
-        let below = sums(0..<i, d[i], half).sum, above = sums((i + 2)..<max(d.count, i + 2), d[i], half).sum
-        let rest = 1 / rho + below + above
+        let others = sums(below: i, from: i + 2, d[i], half)
+        let rest = 1 / rho + others.psi + others.phi
         let zl = z[i] * z[i], zr = z[i + 1] * z[i + 1]
         let middle = rest - zl / half + zr / half
         if middle > 0 {
@@ -203,7 +189,7 @@ struct SecularEquation {
         let n = d.count
         let reach = rho * weight
         let gap = d[n - 1] - d[n - 2]
-        let rest = 1 / rho + sums(0..<(n - 2), d[n - 1], 0.5 * reach).sum
+        let rest = 1 / rho + sums(below: n - 2, from: n, d[n - 1], 0.5 * reach).psi
         let zl = z[n - 2] * z[n - 2], zr = z[n - 1] * z[n - 1]
         // rest + zl/(−gap − x) + zr/(−x) = 0, the root above both poles.
         let a = zl + zr - rest * gap, b = zr * gap

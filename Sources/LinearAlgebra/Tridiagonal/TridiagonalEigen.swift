@@ -20,11 +20,29 @@ import MatrixCore
 ///   note 89 (1993) for the iteration; deflation as LAPACK's dlaed2. We keep vectors as rows, apply the rotations of
 ///   deflation to the coefficients and not to the vectors, and make the vectors of the last merge on demand.
 public struct TridiagonalEigen: Sendable {
+    /// The arithmetic of the vectors. Values, and the coefficients that vectors are made with, are computed in Double
+    /// always.
+    public enum Precision: Sendable {
+        case double
+        /// Vectors and products in Float: orthonormal, and T V = V Λ, to its precision (times ‖T‖).
+        case float
+
+        /// What a merge may leave out, relative to the norm: for Float well below its rounding, which adds to it.
+        var accuracy: Double {
+            switch self {
+            case .double: 0x1p-52
+            case .float: 0x1p-27
+            }
+        }
+    }
+
     /// Pieces of this order or less are solved by the QL iteration.
     public var leafSize = 32
+    public var precision = Precision.double
 
-    public init(leafSize: Int = 32) {
+    public init(leafSize: Int = 32, precision: Precision = .double) {
         self.leafSize = leafSize
+        self.precision = precision
     }
 
     /// - Parameters:
@@ -38,8 +56,14 @@ public struct TridiagonalEigen: Sendable {
         guard vectors.lowerBound >= 0, vectors.upperBound <= diagonal.count else {
             throw .shapeMismatch(rows: diagonal.count, columns: diagonal.count, expected: "large enough for \(vectors)")
         }
-        let solution = try solve(diagonal, offDiagonal)
-        return (solution.values, solution.vectors(vectors))
+        switch precision {
+        case .double:
+            let solution: TridiagonalSolution<Double> = try solve(diagonal, offDiagonal)
+            return (solution.values, solution.vectors(vectors))
+        case .float:
+            let solution: TridiagonalSolution<Float> = try solve(diagonal, offDiagonal)
+            return (solution.values, solution.vectors(vectors))
+        }
     }
 
     /// The same with the range of the vectors picked by `choosing` when it sees the eigenvalues, ascending.
@@ -47,9 +71,14 @@ public struct TridiagonalEigen: Sendable {
     public func decompose(
         diagonal: [Double], offDiagonal: [Double], choosing: ([Double]) throws -> Range<Int>
     ) throws -> (values: [Double], vectors: Matrix64) {
-        let solution = try solve(diagonal, offDiagonal)
-        let range = try choosing(solution.values).clamped(to: 0..<diagonal.count)
-        return (solution.values, solution.vectors(range))
+        switch precision {
+        case .double:
+            let solution: TridiagonalSolution<Double> = try solve(diagonal, offDiagonal)
+            return (solution.values, solution.vectors(try choosing(solution.values).clamped(to: 0..<diagonal.count)))
+        case .float:
+            let solution: TridiagonalSolution<Float> = try solve(diagonal, offDiagonal)
+            return (solution.values, solution.vectors(try choosing(solution.values).clamped(to: 0..<diagonal.count)))
+        }
     }
 
     /// Bytes of working memory for order n and `count` vectors, besides the result: at the peak either the vectors of
@@ -59,9 +88,9 @@ public struct TridiagonalEigen: Sendable {
         return max(halves + n * n / 2, halves + n * n / 4 + 2 * count * n) * MemoryLayout<Double>.stride
     }
 
-    private func solve(
+    private func solve<Element>(
         _ diagonal: [Double], _ offDiagonal: [Double]
-    ) throws(LinearAlgebraError) -> TridiagonalSolution {
+    ) throws(LinearAlgebraError) -> TridiagonalSolution<Element> {
         let n = diagonal.count
         guard offDiagonal.count == max(n - 1, 0) else {
             throw .shapeMismatch(rows: n, columns: offDiagonal.count, expected: "n numbers and n − 1 beside them")
@@ -72,13 +101,12 @@ public struct TridiagonalEigen: Sendable {
         let exponent = largest > 0 ? Int(largest.exponent) : 0
         let d = diagonal.map { scalbn($0, -exponent) }
         let e = offDiagonal.map { scalbn($0, -exponent) }
-        var blocks: [TridiagonalBlock] = []
+        var blocks: [TridiagonalBlock<Element>] = []
         var start = 0
         for i in 0..<n where i == n - 1 || Self.isNegligible(e[i], beside: d[i], d[i + 1]) {
             let (diagonal, offDiagonal) = (Array(d[start...i]), Array(e[start..<i]))
-            let block = try TridiagonalBlock(
-                diagonal: diagonal, offDiagonal: offDiagonal, start: start, leafSize: max(leafSize, 1))
-            blocks.append(block)
+            blocks.append(
+                try TridiagonalBlock(diagonal: diagonal, offDiagonal: offDiagonal, start: start, self))
             start = i + 1
         }
         return TridiagonalSolution(order: n, blocks: blocks, exponent: exponent)
@@ -88,72 +116,5 @@ public struct TridiagonalEigen: Sendable {
     private static func isNegligible(_ e: Double, beside a: Double, _ b: Double) -> Bool {
         e.magnitude <= Double.ulpOfOne / 2 * a.magnitude.squareRoot() * b.magnitude.squareRoot()
             || e.magnitude < ImplicitQL.negligible
-    }
-}
-
-/// The eigenvalues of all blocks in one order, and their vectors on demand.
-struct TridiagonalSolution {
-    let order: Int
-    let blocks: [TridiagonalBlock]
-    /// Ascending.
-    let values: [Double]
-    /// Where each value comes from: its block and its position there.
-    private let sources: [(block: Int, position: Int)]
-
-    init(order: Int, blocks: [TridiagonalBlock], exponent: Int) {
-        self.order = order
-        self.blocks = blocks
-        var all: [(value: Double, block: Int, position: Int)] = []
-        all.reserveCapacity(order)
-        for (b, block) in blocks.enumerated() {
-            for (p, value) in block.values.enumerated() { all.append((value, b, p)) }
-        }
-        if blocks.count > 1 {
-            all.sort { ($0.value, $0.block, $0.position) < ($1.value, $1.block, $1.position) }
-        }
-        values = all.map { scalbn($0.value, exponent) }
-        sources = all.map { ($0.block, $0.position) }
-    }
-
-    /// The vectors of a range of positions as columns (n × count).
-    func vectors(_ range: Range<Int>) -> Matrix64 {
-        // Within a block, positions ascend with the values: those of a range are consecutive.
-        var wanted = [Range<Int>](repeating: 0..<0, count: blocks.count)
-        for source in sources[range] {
-            let sofar = wanted[source.block]
-            let lower = sofar.isEmpty ? source.position : sofar.lowerBound
-            wanted[source.block] = lower..<(source.position + 1)
-        }
-        var result =
-            blocks.count == 1
-            ? Matrix64(uninitializedRows: order, columns: range.count) : Matrix64(rows: order, columns: range.count)
-        let target = result.mutableView()
-        var columns = [[Int]](repeating: [], count: blocks.count)
-        for (column, source) in sources[range].enumerated() { columns[source.block].append(column) }
-        for (b, block) in blocks.enumerated() where !wanted[b].isEmpty {
-            let rows = block.vectors(wanted[b])
-            transpose(
-                rows, positions: wanted[b],
-                into: target.rows(block.start..<(block.start + block.values.count)), columns: columns[b])
-        }
-        return result
-    }
-
-    /// Column columns[k] of the target ← the vector of position positions[k].
-    private func transpose(
-        _ node: TridiagonalNode, positions: Range<Int>, into target: MutableMatrixView<Double>, columns: [Int]
-    ) {
-        nonisolated(unsafe) let sources = positions.map {
-            node.vectors.view.base + node.rowOf[$0 - node.firstPosition] * node.vectors.columns
-        }
-        let tile = 64
-        parallelFor((target.rows + tile - 1) / tile) { piece in
-            for start in stride(from: 0, to: columns.count, by: tile) {
-                for i in (piece * tile)..<min((piece + 1) * tile, target.rows) {
-                    let row = target.base + i * target.rowStride
-                    for k in start..<min(start + tile, columns.count) { row[columns[k]] = sources[k][i] }
-                }
-            }
-        }
     }
 }

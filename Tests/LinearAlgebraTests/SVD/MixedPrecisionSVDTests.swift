@@ -78,6 +78,28 @@ import Testing
         for (x, y) in zip(result.singularValues, wanted) { #expect((x - y).magnitude <= 1e-7 * max(wanted[0], 1e-30)) }
     }
 
+    private static let scales = [1, 1e-30, 1e30]
+
+    /// Whatever the spectrum, the scale and the rank, the error is within 1e-6 of the optimum, beyond the rounding of
+    /// the factors to Float.
+    @Test(arguments: SpectrumCase.all, scales)
+    func everyCutIsOptimal(_ spectrum: SpectrumCase, _ scale: Double) throws {
+        let values = spectrum.values(70).map { $0 * scale / max(1, spectrum.values(70)[0]) }
+        let a = Matrix(rounding: matrix(rows: 90, columns: 70, spectrum: values), columns: 70)
+        let wanted = JacobiOracle(Matrix64(a)).singularValues
+        let ranks = [1, 7, 20, 35, 50, 69]
+        let nested = try NestedSVD(MatrixOperand(a), smallestMixedSide: 1, ranks: ranks)
+        let norm = wanted.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        for rank in ranks {
+            let cut = try nested.truncated(to: rank)
+            let optimum = wanted.dropFirst(rank).reversed().reduce(0) { $0 + $1 * $1 }.squareRoot()
+            let error = optimum > 0 ? optimum * (1 + excess(of: cut, a, wanted)) : 0
+            let allowed = (pow(optimum * (1 + 1e-6), 2) + pow(2e-7 * norm, 2)).squareRoot()
+            #expect(error <= allowed, "\(spectrum.name), rank \(rank), \(cut.evidence.solver)")
+            for factor in [cut.u, cut.v] { #expect(departureFromOrthonormal(Matrix64(factor)) <= 1e-5) }
+        }
+    }
+
     @Test(arguments: [1e-20, 1e-8, 1e8, 1e20])
     func anyScaleIsSound(_ scale: Double) throws {
         let source = normal(90, 70)

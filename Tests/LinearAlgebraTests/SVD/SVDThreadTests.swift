@@ -36,6 +36,20 @@ import Testing
         #expect(factors[0] == factors[1] && factors[0] == factors[2])
     }
 
+    @Test func cutsInFloatAreTheSame() throws {
+        let a: Matrix = CounterRandom(seed: 7).normalMatrix(rows: 310, columns: 270)
+        let ranks = [3, 60, 150]
+        let factors = try onThreads {
+            let nested = try NestedSVD(MatrixOperand(a), smallestMixedSide: 1, ranks: ranks)
+            return try ranks.flatMap { rank in
+                let cut = try nested.truncated(to: rank)
+                #expect(cut.evidence.solver == .mixed)
+                return [cut.u.elements, cut.v.elements, cut.singularValues.map(Float.init)]
+            }
+        }
+        #expect(factors[0] == factors[1] && factors[0] == factors[2])
+    }
+
     @Test func mergesAreTheSame() throws {
         let random = CounterRandom(seed: 5)
         let diagonal = (0..<700).map { random.normal($0) }

@@ -21,9 +21,22 @@ import Testing
         }
     }
 
+    /// The same with vectors in Float: what it rounds away shows in vectors and in values, and no more than that.
+    @Test(arguments: TridiagonalCase.all)
+    func anyMatrixIsDecomposedInFloat(_ matrix: TridiagonalCase) throws {
+        for order in Self.orders {
+            for leafSize in [1, 7, 32] where leafSize < max(order, 2) {
+                let t = matrix.make(order)
+                let (values, vectors) = try TridiagonalEigen(leafSize: leafSize, precision: .float)
+                    .decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: 0..<order)
+                check(t, values, vectors, rounding: 0x1p-23, "\(matrix.name), order \(order), leaves of \(leafSize)")
+            }
+        }
+    }
+
     private func check(
-        _ t: (diagonal: [Double], offDiagonal: [Double]), _ values: [Double], _ vectors: Matrix64, _ label: String,
-        sourceLocation: SourceLocation = #_sourceLocation
+        _ t: (diagonal: [Double], offDiagonal: [Double]), _ values: [Double], _ vectors: Matrix64,
+        rounding: Double = 0x1p-52, _ label: String, sourceLocation: SourceLocation = #_sourceLocation
     ) {
         // Checked at a scale where squares are sound.
         let largest = (t.diagonal + t.offDiagonal).reduce(0) { max($0, $1.magnitude) }
@@ -32,11 +45,11 @@ import Testing
         let scaled = values.map { scalbn($0, -exponent) }
         let n = d.count
         // Denormal numbers are coarser than ε.
-        let grain = max(0x1p-52, scalbn(1, -1074 - exponent))
+        let grain = max(rounding, scalbn(1, -1074 - exponent))
         let tolerance = 20 * grain * Double(n).squareRoot()
         let departure = departureFromOrthonormal(vectors)
         let ascend = zip(scaled, scaled.dropFirst()).allSatisfy { $0 <= $1 }
-        #expect(departure <= 20 * 0x1p-52 * Double(n).squareRoot(), "\(label)", sourceLocation: sourceLocation)
+        #expect(departure <= 20 * rounding * Double(n).squareRoot(), "\(label)", sourceLocation: sourceLocation)
         #expect(ascend, "\(label): order", sourceLocation: sourceLocation)
         var worst = 0.0
         for j in 0..<n {
