@@ -52,6 +52,7 @@ extension Model {
             block.attentionNorm.apply(x.readable, into: normalised)
             let attended = block.attention.apply(normalised.readable, rotary: rotary, state)
             willAdd(block.attention.output, to: x, state)
+            if state.isDone { return }
             add(attended.readable, to: x)
             block.feedForwardNorm.apply(x.readable, into: normalised)
             block.feedForward.apply(normalised.readable, into: fed, state)
@@ -73,6 +74,7 @@ extension Model {
         case .normalisedAfter:
             let attended = block.attention.apply(x.readable, rotary: rotary, state)
             willAdd(block.attention.output, to: x, state)
+            if state.isDone { return }
             add(attended.readable, to: x)
             block.attentionNorm.apply(inPlace: x)
             block.feedForward.apply(x.readable, into: fed, state)

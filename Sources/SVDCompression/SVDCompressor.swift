@@ -98,7 +98,7 @@ public struct SVDCompressor: Compressor {
         }
     }
 
-    private func rule(for member: GroupMember) -> RankRule {
+    func rule(for member: GroupMember) -> RankRule {
         RankRule(
             rows: member.outFeatures, columns: member.inFeatures, storage: storage, multiple: rankMultiple,
             stored: member.stored)
@@ -122,25 +122,6 @@ public struct SVDCompressor: Compressor {
         case .energy, .error, .options: ranks = (equalNumbers, pivotRank)
         }
         return rule.saves(ranks.stored) && ranks.stored <= pivotRank ? ranks : nil
-    }
-
-    public func curve(of task: CompressionTask) throws -> LossCurve? {
-        let svd = try WhitenedProblem(task.objective).decompose { matrix in
-            try TruncatedSVD(route: route).decompose(matrix) { _ in 0 }
-        }
-        return curve(of: task.member, squaredSpectrum: svd.singularValues.map { $0 * $0 })
-    }
-
-    public func curve(of member: GroupMember, squaredSpectrum spectrum: [Double]) -> LossCurve? {
-        let rule = rule(for: member)
-        // From the smallest value up, so that small squares are not lost in a large sum.
-        var tails = [Double](repeating: 0, count: spectrum.count + 1)
-        for index in spectrum.indices.reversed() { tails[index] = tails[index + 1] + spectrum[index] }
-        let points = stride(from: rankMultiple, to: spectrum.count, by: rankMultiple)
-            .prefix { rule.saves($0) && rule.numbers($0) < member.storedParameters }
-        return LossCurve(
-            points: points.map { LossCurve.Point(rank: $0, parameters: rule.numbers($0), loss: tails[$0]) },
-            denseParameters: member.storedParameters, squaredSpectrum: spectrum)
     }
 
     private static func reason(_ rule: RankRule, _ rank: Int) -> String {
@@ -189,7 +170,7 @@ public struct SVDCompressor: Compressor {
         SharedTruncation.Request(rule: rule(for: task.member), budget: budget)
     }
 
-    private func compress(
+    func compress(
         _ task: CompressionTask, budget: Budget, _ shared: SharedTruncation
     ) throws -> CompressionOutcome {
         guard case .error(let bound) = budget else { return try truncate(task, budget: budget, shared) }

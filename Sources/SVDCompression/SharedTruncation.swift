@@ -28,6 +28,22 @@ final class SharedTruncation {
         self.requests = requests
     }
 
+    /// All singular values. Later truncations to the rank that the closure makes of them, or a lower one, need no
+    /// further decomposition.
+    ///
+    /// - Parameter choosingRank: gets the values that are not zero for certain, up to a power of two.
+    func spectrum(choosingRank: ([Double]) throws -> Int?) throws -> [Double] {
+        let found = try problem.nested { matrix in
+            try NestedSVD(matrix, route: route) { spectrum in
+                let rank = try choosingRank(spectrum) ?? 0
+                if case .randomized = route { return [0] }
+                return [0, rank]
+            }
+        }
+        nested = found
+        return try found.truncated(to: 0).singularValues
+    }
+
     /// The truncation for a size, and its rank, even above min(m, n); one that saves nothing is not computed.
     func truncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
         guard let rank = request.rule.rank(for: request.budget) else { return try accurateTruncation(for: request) }

@@ -35,6 +35,7 @@ struct RecoverJobTests {
         var request = RecoveryRequest(
             checkpoint: checkpoint, reference: Self.model,
             source: SequenceSource(.text([Self.text]), context: 48, samples: samples), output: place.at(output))
+        request.stages = RecoveryStage.allCases
         request.training.blockEpochs = 1
         request.training.epochs = 2
         request.training.tokensPerStep = 200
@@ -98,6 +99,22 @@ struct RecoverJobTests {
             #expect(try #require(matrix["error_after"]?.double) <= #require(matrix["error_before"]?.double))
         }
         #expect(try loss(place.at("out")) < loss(compressed))
+    }
+
+    /// Steps far too large, even so large that numbers overflow, cost time and never the model.
+    @Test(arguments: [20, 1e30])
+    func ratesThatDivergeLeaveTheModelNoWorse(rate: Double) throws {
+        let compressed = try compress()
+        var request = request(compressed, "out", samples: 24)
+        request.stages = [.network]
+        request.training.epochs = 3
+        request.training.rate = rate
+        let report = try RecoverJob(request).run()
+        let stage = try #require(report.json["recovery"]?["stages"]?.array?.first)
+        #expect(try #require(stage["loss_after"]?.double) <= #require(stage["loss_before"]?.double))
+        let first = stage["losses"]?[1]?.double ?? .infinity
+        #expect(try first > #require(stage["loss_before"]?.double), "the rate should have been too large")
+        #expect(try loss(place.at("out")) <= loss(compressed))
     }
 
     @Test func anyNumberOfThreadsGivesTheSameBytes() throws {

@@ -49,6 +49,9 @@ struct ControlCommandTests {
         let roles = try #require(report["control"]?["roles"]?.array)
         #expect(report["control"]?["kind"]?.string == "svd" && report["control"]?["method"]?.string == "mixt")
         #expect(roles.allSatisfy { $0["method_wins"]?.int == 0 })
+        let compressed = control.count { $0["kept_dense_reason"]?.string == nil }
+        #expect(report["control"]?["control_wins"]?.int == compressed)
+        #expect(report["control"]?["matrices"]?.int == compressed)
         #expect(try loss("control") < loss("mixt"))
     }
 

@@ -39,6 +39,14 @@ public protocol Compressor: Sendable {
     /// What a matrix loses at every rank; nil where the method has no such curve.
     func curve(of task: CompressionTask) throws -> LossCurve?
 
+    /// The same, and the matrix truncated to one of the ranks, from one decomposition where the method has one.
+    ///
+    /// - Parameter choosingRank: gets the curve, whose losses may be off by a common factor; nil asks for none.
+    /// - Returns: the curve, to the bit that of `curve(of:)`, and what `compress(_:budget:)` gives at the rank.
+    func curve(
+        of task: CompressionTask, choosingRank: (LossCurve) -> Int?
+    ) throws -> (curve: LossCurve, truncated: CompressionOutcome?)?
+
     /// The same where the spectrum in the metric of the objective is known: σ_i², descending.
     func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve?
 
@@ -69,6 +77,12 @@ extension Compressor {
     public var grouping: Grouping { .single }
     public var groupedProjections: GroupedProjections { .all }
     public func curve(of task: CompressionTask) throws -> LossCurve? { nil }
+    public func curve(
+        of task: CompressionTask, choosingRank: (LossCurve) -> Int?
+    ) throws -> (curve: LossCurve, truncated: CompressionOutcome?)? {
+        guard let curve = try curve(of: task) else { return nil }
+        return (curve, try choosingRank(curve).map { try compress([task], budget: .rank($0))[0] })
+    }
     public func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve? { nil }
 }
 

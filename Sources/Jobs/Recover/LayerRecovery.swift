@@ -55,10 +55,10 @@ struct LayerRecovery {
         runs.1.observer = copies.1
         try states.forEachPair(interruption) { dense, compressed in
             var (dense, compressed) = (dense, compressed)
-            copies.0.restart()
-            copies.1.restart()
-            try self.dense.apply(layer: layer, to: dense.mutableView(), runs.0)
-            try network.apply(layer: layer, to: compressed.mutableView(), runs.1)
+            copies.0.restart(tokens: dense.rows)
+            copies.1.restart(tokens: dense.rows)
+            self.dense.observe(layer: layer, of: dense.mutableView(), runs.0)
+            network.observe(layer: layer, of: compressed.mutableView(), runs.1)
             sums.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
             if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {
                 sums.addResiduals(residual, seen, at: copies.0.tokens(of: input), copies.1.tokens(of: input))

@@ -44,7 +44,7 @@ struct NetworkRecovery {
         _ layers: TrainedLayers, _ numbers: [Int], _ weights: TrainingWeights
     ) throws -> (loss: Double, gradients: [String: Matrix]) {
         let batch = text.batch(numbers), positions = model.positions(of: batch)
-        let keepsTapes = batch.tokens * activationsOfToken * 4 <= Self.keptBytes
+        let keepsTapes = batch.tokens * model.tapeNumbersPerToken * 4 <= Self.keptBytes
         var inputs = [try text.embeddings(of: numbers, model, model.makeState(.onePass))]
         var tapes: [BlockTape] = []
         for layer in modules.indices {
@@ -100,14 +100,5 @@ struct NetworkRecovery {
             start += states.rows
         }
         return result
-    }
-
-    /// Numbers that the tapes of all blocks hold for a token.
-    private var activationsOfToken: Int {
-        let description = model.description
-        return modules.indices.reduce(0) { sum, layer in
-            let inputs = model.inputs(ofLayer: layer).reduce(0) { $0 + $1.features * $1.modules.count }
-            return sum + 6 * description.hidden + 3 * inputs
-        }
     }
 }

@@ -8,7 +8,8 @@ public struct RecoveryRequest: Sendable {
     public var reference: String
     public var source: SequenceSource
     public var output: String
-    public var stages = RecoveryStage.allCases
+    /// The last stage gains most, and what the first two gain before it, they gain for less memory.
+    public var stages = [RecoveryStage.network]
     public var training = TrainingSettings()
     public var maximumShardBytes = CompressionRequest.defaultShardBytes
     public var force = false
@@ -49,11 +50,13 @@ public struct TrainingSettings: Sendable {
     /// Times that a block sees the text.
     public var blockEpochs = 2
     /// Times that the whole network sees the text.
-    public var epochs = 6
-    /// Largest step of a number, in units of the root mean square of its tensor; a quarter of it for the whole network.
-    public var rate = 0.02
+    public var epochs = 3
+    /// Largest step of a number, in units of the root mean square of its tensor and of the root of the loss that is
+    /// there at the start (at most 1), which says how far the numbers are from where they should be; a quarter of it
+    /// for the whole network.
+    public var rate = 0.04
     /// Tokens of whole sequences that a step is made from, at most, but for one longer sequence.
-    public var tokensPerStep = 4096
+    public var tokensPerStep = 1024
     /// Share of the sequences that no step sees, to tell when to stop.
     public var heldOutShare = 0.1
     /// Epochs in a row without a lower held-out loss than the one before, after which a stage ends.

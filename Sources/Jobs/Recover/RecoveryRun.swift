@@ -103,7 +103,7 @@ struct RecoveryRun {
 
     /// What a finished block says of itself.
     private func read(_ record: JSON, _ layer: Int, _ result: inout Result) throws {
-        let losses = record["losses"]?.array?.compactMap(\.double) ?? []
+        let losses = record["losses"]?.array?.map { $0.double ?? .infinity } ?? []
         if !losses.isEmpty { result.stages.append(RecoveryReport.Stage(name: "blocks", layer: layer, losses: losses)) }
         for matrix in record["matrices"]?.array ?? [] {
             guard let name = matrix["name"]?.string, let before = matrix["before"]?.double,

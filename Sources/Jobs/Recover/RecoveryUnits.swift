@@ -37,7 +37,7 @@ struct RecoveryUnits {
         optimizer.restore(means: part("mean/"), squares: part("square/"), steps: record["steps"]?.int ?? 0)
         return TrainingLoop.State(
             tensors: part("tensor/"), optimizer: optimizer, best: part("best/"),
-            losses: record["losses"]?.array?.compactMap(\.double) ?? [])
+            losses: record["losses"]?.array?.map { $0.double ?? .infinity } ?? [])
     }
 
     func save(_ state: TrainingLoop.State, _ name: String) throws {

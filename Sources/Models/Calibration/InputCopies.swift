@@ -10,6 +10,8 @@ public final class InputCopies: ForwardObserver {
     private var residuals: [String: Matrix] = [:]
     private let features: [String: Int]
     private let capacity: Int
+    /// Of the sequence that is copied.
+    private var expected = 0
 
     /// - Parameter tokens: of the longest sequence.
     public init(_ inputs: [LayerInput], tokens: Int) {
@@ -18,9 +20,13 @@ public final class InputCopies: ForwardObserver {
     }
 
     /// Forgets what was copied; the memory stays.
-    public func restart() {
+    /// - Parameter tokens: of the sequence that comes next.
+    public func restart(tokens: Int) {
         filled = [:]
+        expected = tokens
     }
+
+    public var hasSeenAll: Bool { features.keys.allSatisfy { filled[$0] == expected } }
 
     public func willApply(_ module: String, to input: MatrixView<Float>) {
         guard let features = features[module] else { return }

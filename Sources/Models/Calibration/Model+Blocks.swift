@@ -30,11 +30,23 @@ extension Model {
     public func apply(
         layer index: Int, to x: MutableMatrixView<Float>, _ state: SequenceState
     ) throws(ModelError) {
+        run(layer: index, x, state)
+        try checkFinite(x, "layer \(index)")
+    }
+
+    /// Runs a layer until its observer has seen all that it looks for; then x, a whole sequence (tokens × hidden), is
+    /// undefined.
+    public func observe(layer index: Int, of x: MutableMatrixView<Float>, _ state: SequenceState) {
+        state.stopsEarly = true
+        run(layer: index, x, state)
+        state.stopsEarly = false
+    }
+
+    private func run(layer index: Int, _ x: MutableMatrixView<Float>, _ state: SequenceState) {
         state.restart()
         state.cache.reserve(x.rows, used: 0)
         let rotary = description.rotary.map { RotaryEmbedding($0, positions: 0..<x.rows, state.workspace) }
         run(blocks[index], x, rotary, state)
-        try checkFinite(x, "layer \(index)")
     }
 
     /// x ← what the head reads, x (tokens × hidden) the output of the last layer.

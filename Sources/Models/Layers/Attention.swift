@@ -21,7 +21,9 @@ struct Attention: Sendable {
         let (keys, values) = state.cache.layer(layer, tokens: start + x.rows)
         let query = state.workspace.matrix(.query, rows: x.rows, columns: shape.heads * shape.headDimension)
         let new = start..<start + x.rows
+        let projected = state.workspace.matrix(.projected, rows: x.rows, columns: output.outFeatures)
         project(x, query: query, key: keys.rows(new), value: values.rows(new), state)
+        if state.isDone { return projected }
         queryNorm?.apply(inPlace: query)
         keyNorm?.apply(inPlace: keys.rows(new))
         rotary?.apply(query, headDimension: shape.headDimension)
@@ -31,7 +33,6 @@ struct Attention: Sendable {
             query: query.readable, keys: keys.readable, values: values.readable, output: attended, shape: shape,
             start: start
         ).run()
-        let projected = state.workspace.matrix(.projected, rows: x.rows, columns: output.outFeatures)
         output.apply(attended.readable, into: projected, state)
         return projected
     }

@@ -24,6 +24,7 @@ struct FeedForward: Sendable {
         for first in stride(from: 0, to: x.rows, by: Self.rowsAtOnce) {
             let rows = first..<min(first + Self.rowsAtOnce, x.rows)
             let inner = middle(rows.count, state) { _, layer, result in layer.apply(x.rows(rows), into: result, state) }
+            if state.isDone { return }
             exit.apply(inner, into: y.rows(rows), state)
         }
     }

@@ -8,6 +8,9 @@ public final class SequenceState {
     public internal(set) var position = 0
     /// Told of every input of a linear layer.
     public var observer: (any ForwardObserver)?
+    /// Whether a layer is left as soon as the observer has seen all that it looks for.
+    var stopsEarly = false
+    var isDone: Bool { stopsEarly && observer?.hasSeenAll == true }
     let cache: KeyValueCache
     let workspace = Workspace()
 
@@ -37,12 +40,15 @@ public protocol ForwardObserver: AnyObject {
     func willAdd(outputsOf module: String, to residual: MatrixView<Float>)
     /// A transformer layer is done; `hidden` (tokens × hidden) is its output.
     func didFinish(layer: Int, hidden: MatrixView<Float>)
+    /// Whether nothing more of the sequence is of interest.
+    var hasSeenAll: Bool { get }
 }
 
 extension ForwardObserver {
     public func willApply(_ module: String, to input: MatrixView<Float>) {}
     public func willAdd(outputsOf module: String, to residual: MatrixView<Float>) {}
     public func didFinish(layer: Int, hidden: MatrixView<Float>) {}
+    public var hasSeenAll: Bool { false }
 }
 
 /// Matrices that the layers of a forward pass use in turn, so that their pages are fetched once.

@@ -10,13 +10,15 @@ import MatrixCore
 /// loss is the sum of all numbers behind the final norm with random signs, and the mean of (g · e)² is the squared
 /// error of these numbers.
 ///
-/// - Cost: two forward passes, and a backward pass of twice the cost of one. Memory: the hidden states of the sequence between
-///   all layers, and what one layer needs for its way back.
+/// - Cost: a forward pass, and a backward pass of twice the cost of one. Memory: what all layers need for the way back;
+///   where that is much, of one layer and the hidden states between all, for a second forward pass.
 /// - Source: the second moments of g are one of the two factors of K-FAC (Martens and Grosse, arXiv 1503.05671), with
 ///   the tokens of the text in place of sampled ones, so that the sums depend on nothing but the text.
 public struct GradientPass {
     private let model: Model
     private let state: SequenceState
+    /// Of what layers need for the way back, at most.
+    private static let keptBytes = 1 << 28
     private let weights: TrainingWeights
 
     /// - Parameter observer: told of the gradients towards the outputs of each layer (tokens × m).
@@ -32,16 +34,25 @@ public struct GradientPass {
     public func run(_ tokens: [Int32]) throws(ModelError) {
         let batch = TokenBatch(lengths: [tokens.count])
         let positions = model.positions(of: batch)
+        let keepsTapes = tokens.count * model.tapeNumbersPerToken * 4 <= Self.keptBytes
         var inputs = [Matrix(try model.embeddings(of: tokens, state).readable)]
+        var tapes: [BlockTape] = []
         for layer in 0..<model.description.layers {
-            inputs.append(try model.forward(layer: layer, inputs[layer], batch, positions, weights).output)
+            let tape = try model.forward(layer: layer, inputs[layer], batch, positions, weights)
+            inputs.append(tape.output)
+            if keepsTapes { tapes.append(tape) }
         }
         guard let output = inputs.popLast() else { return }
         var gradient = try outputGradient(output, tokens)
         for layer in (0..<model.description.layers).reversed() {
             guard let input = inputs.popLast() else { return }
-            gradient = try model.forward(layer: layer, input, batch, positions, weights)
-                .pullBack(gradient.view, weights)
+            let tape: BlockTape
+            if let kept = tapes.popLast() {
+                tape = kept
+            } else {
+                tape = try model.forward(layer: layer, input, batch, positions, weights)
+            }
+            gradient = tape.pullBack(gradient.view, weights)
         }
     }
 

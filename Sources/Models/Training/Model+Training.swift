@@ -32,6 +32,14 @@ extension Model {
         inputs(ofLayer: index).flatMap(\.modules)
     }
 
+    /// Numbers that the tapes of all blocks hold for a token, about.
+    public var tapeNumbersPerToken: Int {
+        (0..<description.layers).reduce(0) { sum, layer in
+            let inputs = inputs(ofLayer: layer).reduce(0) { $0 + $1.features * $1.modules.count }
+            return sum + 6 * description.hidden + 3 * inputs
+        }
+    }
+
     /// What the head makes of the output of the last block, held against what the dense model makes of its own.
     ///
     /// The loss is KL(dense ‖ model), summed over tokens, in nats. Without a head it is half the squared distance of the

@@ -10,7 +10,7 @@ struct RecoverCommand: Command {
         "max-shard-size", .bytes("SIZE"), default: CompressionRequest.defaultShardBytes,
         help: "Largest weight file")
     static let stages = OptionList(
-        "stages", ValueFormat<RecoveryStage>.choice(), style: .repeated, help: "Only these parts, by default all three")
+        "stages", ValueFormat<RecoveryStage>.choice(), style: .repeated, help: "Only these parts, by default network")
     static let blockEpochs = Setting(
         "block-epochs", .integer("N", from: 1), default: TrainingSettings().blockEpochs,
         help: "Times that each block sees the text")
@@ -19,7 +19,7 @@ struct RecoverCommand: Command {
         help: "Times that the whole network sees the text")
     static let rate = Setting(
         "rate", .number("X", from: .exclusive(0)), default: TrainingSettings().rate,
-        help: "Largest step of a number, relative to its tensor; a quarter for the whole network")
+        help: "Largest step, relative to the tensor and the root of the loss; a quarter for the network")
     static let stepTokens = Setting(
         "step-tokens", .integer("N", from: 1), default: TrainingSettings().tokensPerStep, help: "Tokens of a step")
     static let heldOut = Setting(
@@ -30,10 +30,11 @@ struct RecoverCommand: Command {
     static let specification = CommandSpecification(
         "recover", summary: "Refine a compressed model against the dense one without changing a shape",
         discussion: """
-            First block by block: every matrix by least squares (layers), then the matrices of a block together by \
-            gradient descent on its output (blocks). Then all blocks together on the predictions of the next token \
-            (network). Part of the text is held out; a stage that is no better there changes nothing, and ends early \
-            where nothing is gained. Norms, biases, embeddings and dense layers stay.
+            All blocks together by gradient descent on the predictions of the next token (network). Before that, or \
+            in its place where memory is short, block by block if --stages says so: every matrix by least squares \
+            (layers), then the matrices of a block together on its output (blocks). Part of the text is held out; a \
+            stage that is no better there changes nothing, ends early where nothing is gained, and halves its steps \
+            where they lead away. Norms, biases, embeddings and dense layers stay.
             """,
         arguments: [checkpoint],
         sections: [
@@ -42,10 +43,10 @@ struct RecoverCommand: Command {
             OptionSection("Running", [resume]),
         ], exclusions: [TextOptions.exclusion],
         examples: [
-            Example("lowrank recover small --reference model --text wiki.txt -o better", "All stages"),
+            Example("lowrank recover small --reference model --text wiki.txt -o better", "The whole network"),
             Example(
-                "lowrank recover small --reference model --text t.txt --stages network -o out",
-                "Only the last stage"),
+                "lowrank recover small --reference model --text t.txt --stages layers --stages blocks -o out",
+                "Block by block"),
         ])
 
     private let request: RecoveryRequest

@@ -15,7 +15,9 @@ import Planning
 ///    the same, that of an expert in proportion to the tokens that statistics saw it read.
 /// 3. Ranks by the rule, within the numbers that the target leaves to the selected matrices.
 ///
-/// - Cost: a spectrum of each matrix; with text a pass over the sequences for each matrix.
+/// - Cost: one decomposition of each matrix, for its spectrum and its sensitivity; memory is that of one matrix, as
+///   only spectra are kept. So the result, whose ranks follow from all spectra, needs a decomposition of its own; in
+///   sequence that is of another matrix anyway. Sensitivities take a pass over the sequences for each matrix.
 struct AllocatedPlan {
     let checkpoint: Checkpoint
     let modules: [LinearModule]
@@ -30,18 +32,11 @@ struct AllocatedPlan {
         guard method.compressor.grouping == .single else {
             throw JobError.usage("--allocation \(rule.rawValue) is for matrices that are compressed one by one")
         }
-        let curves = try curves()
         let inventory = try OutputInventory(checkpoint)
         let dense = modules.reduce(0) { $0 + $1.parameters }
         let others = inventory.parameters(of: try plan(modules.map { _ in nil })) - dense
-        let costs = try costs(curves)
-        var matrices = self.matrices(curves, sensitivities: try costs ?? routingWeights())
-        var allocation = RankAllocation(matrices, rule: rule)
-        if let text = request.allocation.text, costs == nil {
-            let share = Double(try budget(allocation, inventory, others)) / Double(dense)
-            matrices = self.matrices(curves, sensitivities: try sensitivities(curves, keep: share, text))
-            allocation = RankAllocation(matrices, rule: rule)
-        }
+        let matrices = try matrices(try weighing(inventory, others))
+        let allocation = RankAllocation(matrices, rule: rule)
         let budget = try budget(allocation, inventory, others)
         if rule == .perplexity, let text = request.allocation.text {
             let search = RankSearch(matrices, within: budget)
@@ -54,29 +49,43 @@ struct AllocatedPlan {
 
     // MARK: Curves
 
-    private func curves() throws -> [LossCurve] {
+    /// Every matrix with what it loses at every rank, and what that counts.
+    private func matrices(_ weighing: Weighing) throws -> [RankAllocation.Matrix] {
         progress.begin(ProgressStage("spectra", total: modules.count, unit: .items("matrices")))
         defer { progress.end() }
-        return try modules.map { module in
+        return try modules.enumerated().map { index, module in
             try interruption.check()
             defer { progress.advance(by: 1, module.name) }
-            let member = PlannedGroup.member(module, of: checkpoint, factorType: request.factorType)
-            let curve = try spectra.curve(of: member, by: method.compressor) { try task(for: module) }
-            guard let curve else {
+            let found = try spectra.curve(of: member(module), by: method.compressor) {
+                weighing.measured?.rank($0)
+            } task: {
+                try task(for: module)
+            }
+            guard let (curve, truncated) = found else {
                 let name = type(of: method.compressor).method
                 throw JobError.usage(
                     "--allocation \(rule.rawValue) needs spectra, which \(name) does not have; give --allocation uniform")
             }
             checkpoint.dropPages(of: module)
-            return curve
+            let sensitivity =
+                switch weighing {
+                case .costs(let costs): costs[index] * curve.total
+                case .relative(let weights): weights[index]
+                case .measured(let measured): try measured.value(of: module.name, curve, truncated)
+                }
+            return RankAllocation.Matrix(curve: curve, kind: module.role.rawValue, sensitivity: sensitivity)
         }
+    }
+
+    private func member(_ module: LinearModule) -> GroupMember {
+        PlannedGroup.member(module, of: checkpoint, factorType: request.factorType)
     }
 
     private func task(for module: LinearModule) throws -> CompressionTask {
         try Failure.naming(file: checkpoint.file(of: module.weightName), tensor: module.weightName) {
             let weight = try checkpoint.finiteWeight(of: module)
             return CompressionTask(
-                member: PlannedGroup.member(module, of: checkpoint, factorType: request.factorType),
+                member: member(module),
                 objective: try objectives.objective(
                     for: module, weight: weight.matrix, factors: weight.factors))
         }
@@ -84,35 +93,45 @@ struct AllocatedPlan {
 
     // MARK: Sensitivities
 
-    /// 1, and for experts how often they are chosen, where statistics say so.
-    private func routingWeights() throws -> [Double] {
-        try RoutingWeights(of: modules) { try objectives.tokens(of: $0) }.values
-    }
+    /// What errors count, with a value for each matrix.
+    private enum Weighing {
+        /// Per squared error.
+        case costs([Double])
+        /// Per relative squared error.
+        case relative([Double])
+        /// The same, still to be measured.
+        case measured(MeasuredSensitivity)
 
-    /// What a relative squared error of each matrix costs; nil where the objective does not know.
-    private func costs(_ curves: [LossCurve]) throws -> [Double]? {
-        var costs: [Double] = []
-        for (module, curve) in zip(modules, curves) {
-            guard let cost = try objectives.cost(of: module) else { return nil }
-            costs.append(cost * curve.total)
+        var measured: MeasuredSensitivity? {
+            if case .measured(let measured) = self { measured } else { nil }
         }
-        return costs
     }
 
-    /// What the outputs of the model move per relative squared error of each matrix.
-    private func sensitivities(_ curves: [LossCurve], keep: Double, _ text: SequenceSource) throws -> [Double] {
-        let divergence = try OutputDivergence(checkpoint, text: text, samples: Self.sensitivitySamples)
-        progress.begin(ProgressStage("sensitivities", total: modules.count, unit: .items("matrices")))
-        defer { progress.end() }
-        return try zip(modules, curves).map { module, curve in
-            try interruption.check()
-            defer { progress.advance(by: 1, module.name) }
-            let numbers = keep * Double(curve.denseParameters)
-            guard let point = curve.points.last(where: { Double($0.parameters) <= numbers }) ?? curve.points.first,
-                point.loss > 0
-            else { return 0 }
-            guard let compressed = try truncated(module, point.rank) else { return 0 }
-            return try divergence.measure(replacing: [module.name: compressed]) * curve.total / point.loss
+    private func weighing(_ inventory: OutputInventory, _ others: Int) throws -> Weighing {
+        let costs = try modules.compactMap { try objectives.cost(of: $0) }
+        if costs.count == modules.count { return .costs(costs) }
+        guard let text = request.allocation.text else {
+            // 1, and for experts how often they are chosen, where statistics say so.
+            return .relative(try RoutingWeights(of: modules) { try objectives.tokens(of: $0) }.values)
+        }
+        return .measured(
+            MeasuredSensitivity(
+                divergence: try OutputDivergence(checkpoint, text: text, samples: Self.sensitivitySamples),
+                keep: try share(inventory, others)))
+    }
+
+    /// Of their numbers, what the target leaves to the selected matrices, as shapes tell.
+    private func share(_ inventory: OutputInventory, _ others: Int) throws -> Double {
+        let dense = Double(modules.reduce(0) { $0 + $1.parameters })
+        switch request.target {
+        case .parameters(let count): return Double(count - others) / dense
+        case .bytes(let limit):
+            let whole = try inventory.fileBytes(of: try plan(modules.map { _ in nil }))
+            let now = modules.reduce(0) { $0 + $1.parameters * $1.dtype.bits / 8 }
+            let stored = modules.reduce(0) { $0 + $1.parameters * member($1).factorType.bytes }
+            return Double(limit - whole + now) / Double(max(stored, 1))
+        case .keep(let fraction): return fraction
+        default: return 1
         }
     }
 
@@ -152,12 +171,6 @@ struct AllocatedPlan {
             progress.log(.notice, "divergence on the search text: \(before) at the greedy ranks, \(after) at those found")
         }
         return found?.ranks
-    }
-
-    private func matrices(_ curves: [LossCurve], sensitivities: [Double]) -> [RankAllocation.Matrix] {
-        zip(zip(modules, curves), sensitivities).map {
-            RankAllocation.Matrix(curve: $0.0.1, kind: $0.0.0.role.rawValue, sensitivity: $0.1)
-        }
     }
 
     /// Numbers for the selected matrices.

@@ -53,22 +53,27 @@ final class SpectraCache {
     }
 
     /// The loss of a module at every rank; nil where the method has no such curve.
-    /// - Parameter task: the module with its weight, which is not read where the spectrum is known.
+    ///
+    /// - Parameters:
+    ///   - choosingRank: a rank to truncate the module to at once, by its curve; nil where none is wanted.
+    ///   - task: the module with its weight, which is not read where the spectrum is known and no rank wanted.
     func curve(
-        of member: GroupMember, by compressor: any Compressor, task: () throws -> CompressionTask
-    ) throws -> LossCurve? {
+        of member: GroupMember, by compressor: any Compressor, choosingRank: (LossCurve) -> Int?,
+        task: () throws -> CompressionTask
+    ) throws -> (curve: LossCurve, truncated: CompressionOutcome?)? {
         if let squares = known[member.module] {
             guard squares.count == min(member.outFeatures, member.inFeatures) else {
                 throw JobError.badInput(
                     "a spectrum of \(squares.count) values; \(member.module) is \(member.outFeatures) × "
                         + "\(member.inFeatures)", file: request?.path, tensor: member.module + Self.suffix)
             }
-            return compressor.curve(of: member, squaredSpectrum: squares)
+            guard let curve = compressor.curve(of: member, squaredSpectrum: squares) else { return nil }
+            return (curve, try choosingRank(curve).map { try compressor.compress([task()], budget: .rank($0))[0] })
         }
-        guard let curve = try compressor.curve(of: try task()) else { return nil }
-        known[member.module] = curve.squaredSpectrum
+        guard let found = try compressor.curve(of: try task(), choosingRank: choosingRank) else { return nil }
+        known[member.module] = found.curve.squaredSpectrum
         isChanged = true
-        return curve
+        return found
     }
 
     /// Writes the file where that is asked for and it is not complete.

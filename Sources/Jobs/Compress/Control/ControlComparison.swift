@@ -38,7 +38,7 @@ struct ControlComparison {
 
     var json: JSON {
         [
-            "kind": JSON(kind), "method": JSON(method),
+            "kind": JSON(kind), "method": JSON(method), "matrices": JSON(matrices), "control_wins": JSON(controlWins),
             "roles": .array(
                 lines.map { line in
                     let count = Double(line.matrices)
@@ -50,6 +50,10 @@ struct ControlComparison {
                 }),
         ]
     }
+
+    private var matrices: Int { lines.reduce(0) { $0 + $1.matrices } }
+
+    private var controlWins: Int { matrices - lines.reduce(0) { $0 + $1.wins } }
 
     var text: String {
         var table = TextTable([
@@ -65,5 +69,6 @@ struct ControlComparison {
         }
         return "this output is the control \(kind), not \(method); mean relative errors in the objective's metric\n"
             + table.text()
+            + (controlWins > 0 ? "\(kind) is no worse than \(method) in \(controlWins) of \(matrices)\n" : "")
     }
 }

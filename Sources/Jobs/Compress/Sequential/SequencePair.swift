@@ -12,6 +12,8 @@ final class SequencePair {
     private let dense: Model
     /// States before the layer that comes next; nil before the first.
     private var states: (dense: HiddenStates, compressed: HiddenStates)?
+    /// States of the dense network behind that layer, where a step has left them.
+    private var denseNext: HiddenStates?
 
     init(_ sequences: [[Int32]], _ dense: Model, _ journal: Journal) {
         self.sequences = sequences
@@ -21,9 +23,12 @@ final class SequencePair {
 
     /// Sums over what both networks give to some inputs of a layer.
     ///
+    /// Both are run only as far as these inputs; the dense one through the layer where it is the last step before the
+    /// next, which then need not do it.
+    ///
     /// - Parameter compressed: the network as far as it is compressed.
     func moments(
-        of inputs: [LayerInput], layer: Int, _ compressed: Model, _ interruption: Interruption
+        of inputs: [LayerInput], layer: Int, _ compressed: Model, isLastStep: Bool, _ interruption: Interruption
     ) throws -> [LayerInput: PairedMoments] {
         let longest = sequences.map(\.count).max() ?? 0
         let sums = Dictionary(uniqueKeysWithValues: inputs.map { ($0, PairedMoments(features: $0.features)) })
@@ -31,13 +36,19 @@ final class SequencePair {
         let runs = (dense.makeState(.onePass), compressed.makeState(.onePass))
         runs.0.observer = copies.0
         runs.1.observer = copies.1
+        let writer = try isLastStep ? self.writer(layer, "dense") : nil
         try forEachSequence(interruption) { tokens, place, x in
-            copies.0.restart()
-            copies.1.restart()
+            copies.0.restart(tokens: tokens.count)
+            copies.1.restart(tokens: tokens.count)
             try load(tokens, place, states?.dense, into: x, runs.0)
-            try dense.apply(layer: layer, to: x, runs.0)
+            if let writer {
+                try dense.apply(layer: layer, to: x, runs.0)
+                try writer.append(x.readable)
+            } else {
+                dense.observe(layer: layer, of: x, runs.0)
+            }
             try load(tokens, place, states?.compressed, into: x, runs.1)
-            try compressed.apply(layer: layer, to: x, runs.1)
+            compressed.observe(layer: layer, of: x, runs.1)
             for (input, sum) in sums {
                 sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
                 if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {
@@ -45,16 +56,19 @@ final class SequencePair {
                 }
             }
         }
+        try writer?.finish()
+        if writer != nil { denseNext = try HiddenStates(path: path("dense", layer), hidden: hidden) }
         return sums
     }
 
     /// Takes both networks through a layer.
     func advance(through layer: Int, _ compressed: Model, _ interruption: Interruption) throws {
         let next = try (
-            pass(layer, dense, states?.dense, "dense", interruption),
+            denseNext ?? pass(layer, dense, states?.dense, "dense", interruption),
             pass(layer, compressed, states?.compressed, "compressed", interruption)
         )
         states = next
+        denseNext = nil
         if layer > 0 {
             for network in ["dense", "compressed"] { try FileSystem.removeTree(path(network, layer - 1)) }
         }
@@ -63,9 +77,7 @@ final class SequencePair {
     private func pass(
         _ layer: Int, _ model: Model, _ source: HiddenStates?, _ network: String, _ interruption: Interruption
     ) throws -> HiddenStates {
-        let file = path(network, layer), hidden = model.description.hidden
-        let writer = try HiddenStates.Writer(
-            path: file, tokens: sequences.reduce(0) { $0 + $1.count }, hidden: hidden)
+        let writer = try writer(layer, network)
         let state = model.makeState(.onePass)
         try forEachSequence(interruption) { tokens, place, x in
             try load(tokens, place, source, into: x, state)
@@ -73,7 +85,14 @@ final class SequencePair {
             try writer.append(x.readable)
         }
         try writer.finish()
-        return try HiddenStates(path: file, hidden: hidden)
+        return try HiddenStates(path: path(network, layer), hidden: hidden)
+    }
+
+    private var hidden: Int { dense.description.hidden }
+
+    private func writer(_ layer: Int, _ network: String) throws -> HiddenStates.Writer {
+        try HiddenStates.Writer(
+            path: path(network, layer), tokens: sequences.reduce(0) { $0 + $1.count }, hidden: hidden)
     }
 
     private func path(_ network: String, _ layer: Int) -> String {

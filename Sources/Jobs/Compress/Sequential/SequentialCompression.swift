@@ -9,7 +9,7 @@ import Statistics
 /// Compresses layer by layer, each matrix for the inputs that the network compressed so far really gives it.
 ///
 /// In every layer the matrices are taken in the order in which data flows: query, key and value; the output of the
-/// attention; gate and up; down. Before each step the sequences run through the layer twice, dense and as far as it is
+/// attention; gate and up; down. Before each step the sequences run into the layer twice, dense and as far as it is
 /// compressed, and the matrices of the step are fitted to reproduce the dense outputs from the compressed inputs (see
 /// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them; one of several layers
 /// is made for the statistics at its first layer, and each of its matrices fitted again where it stands
@@ -17,7 +17,8 @@ import Statistics
 ///
 /// A run that goes on behind an earlier one computes the hidden states again, and not the matrices.
 ///
-/// - Cost: two passes of a layer over the text for every step, and two to go on to the next layer: ten forward passes.
+/// - Cost: at most ten forward passes. For every step of a layer both networks read the text as far as that step, which
+///   is nothing for the first, and the compressed one reads it once more to go on to the next layer.
 struct SequentialCompression {
     private let prepared: PlannedCompression
     private let model: Model
@@ -111,14 +112,15 @@ struct SequentialCompression {
         var results: [ModuleResult] = []
         let spanning = self.spanning.map { SpanningGroup($0, base) }
         for (layer, steps) in steps.enumerated() {
-            for step in steps {
+            for (place, step) in steps.enumerated() {
                 let open = try step.groups.filter { try base.finished.results(of: $0) == nil }
                 let members = try step.members.filter { try !spanning[$0.group].isFinished }
                 let modules = open.flatMap(\.modules) + members.map { self.spanning[$0.group].modules[$0.index] }
                 var compression = base
                 if !modules.isEmpty {
                     let moments = try pair.moments(
-                        of: inputs(of: modules, layer: layer), layer: layer, try network(operators), interruption)
+                        of: inputs(of: modules, layer: layer), layer: layer, try network(operators),
+                        isLastStep: place + 1 == steps.count && layer + 1 < self.steps.count, interruption)
                     compression.objectives = try SequentialObjectives(moments, statistics)
                 }
                 for group in step.groups {
