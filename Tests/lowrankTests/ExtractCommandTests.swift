@@ -104,4 +104,38 @@ struct ExtractCommandTests {
         let run = try ProgramRun.of(words)
         #expect(run.code == 2 && run.errors.contains("--export peft"))
     }
+
+    /// A block with one expert, its numbers drawn apart by `step`.
+    private func expertModel(_ name: String, step: Float) throws -> String {
+        let folder = folder.at(name), prefix = "model.layers.0."
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let modules = ["w1", "w2", "w3"].map { "block_sparse_moe.experts.0.\($0)" } + ["self_attn.q_proj"]
+        let names = modules.map { "\(prefix)\($0).weight" }
+        let writer = try SafetensorsWriter(
+            path: folder + "/model.safetensors",
+            tensors: names.map { TensorDeclaration(name: $0, dtype: .f32, shape: [6, 6]) })
+        for (index, name) in names.enumerated() {
+            let values = (0..<36).map { Float($0 * $0 % 7) * step + Float(index) }
+            try values.withUnsafeBytes { try writer.append($0, to: name) }
+        }
+        try writer.finish()
+        let config: JSON = [
+            "model_type": "mixtral", "num_hidden_layers": 1, "hidden_size": 6, "num_attention_heads": 1,
+            "num_local_experts": 1, "num_experts_per_tok": 1,
+        ]
+        try config.text(pretty: true).write(toFile: folder + "/config.json", atomically: true, encoding: .utf8)
+        return folder
+    }
+
+    @Test("experts are left out with a warning, and alone they are an error")
+    func experts() throws {
+        let words = ["extract-lora", try expertModel("a", step: 2), "--base", try expertModel("b", step: 1), "-o"]
+        let alone = try ProgramRun.of(words + [folder.at("adapter"), "--include", "experts"])
+        #expect(alone.code == 2 && alone.errors.contains("only matrices of experts are selected"), "\(alone.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.at("adapter")))
+        let beside = try ProgramRun.of(words + [folder.at("adapter")])
+        #expect(beside.code == 0 && beside.errors.contains("3 matrices of experts are left out"), "\(beside.errors)")
+        let weights = try SafetensorsFile(path: folder.at("adapter/adapter_model.safetensors"))
+        #expect(weights.tensors.allSatisfy { $0.name.contains("q_proj") } && weights.tensors.count == 2)
+    }
 }
