@@ -9,15 +9,20 @@ import MatrixCore
 ///    in the rows is not blown up by C.
 /// 2. The chosen rows of W' are rounded to the type they are stored in.
 /// 3. For types below Float, C minimises ‖L_oᵀ(T − W')L_i‖ with those rounded rows, so that C makes up for part of the
-///    rounding. With P the rounded rows, PᵀL_i = QR and F the target of the other rows, C = F L_i Q R⁻ᵀ. A metric L_oL_oᵀ of
-///    the outputs that is not diagonal ties other rows to the errors E_p of the pivots: F = T_rest + G_rr⁻¹ G_rp E_p.
+///    rounding: C P L_i ≈ F L_i, with P the rounded rows and F the target of the other rows (`PivotFit`). A metric
+///    L_oL_oᵀ of the outputs that is not diagonal ties other rows to the errors E_p of the pivots:
+///    F = T_rest + G_rr⁻¹ G_rp E_p.
 ///
-/// - Cost: a pivoted QR of r × m; with the fit, a QR of n × r and a product of (m − r)·n·r operations.
+/// - Cost: a pivoted QR of r × m, a product of 2r²n operations, and the fit.
 /// - Source: PIFA (Zhao et al., ICML 2025) for the form, by LU and without the fit.
 struct PivotForm {
     let form: PivotOperator
+    /// The pivot rows of W' (r × n) before rounding.
+    let unroundedRows: Matrix
     /// C ((m − r) × r) before rounding.
     let unroundedCoefficients: Matrix
+    /// Rows of W' that are no pivots, ascending.
+    let rest: [Int]
     /// max |C_ij| of the choice of rows.
     let largestCoefficient: Double
     /// ‖C‖₂ of the choice of rows: how much rounding noise in the rows can grow.
@@ -29,7 +34,7 @@ struct PivotForm {
     init(a: Matrix, b: Matrix, objective: Objective, storedAs type: ElementType) throws(LinearAlgebraError) {
         let choice = try PivotRows(of: a.view, count: a.columns)
         var rows = Matrix(uninitializedRows: choice.pivots.count, columns: b.columns)
-        multiply(MatrixOperand(Self.rows(choice.pivots, of: MatrixOperand(a))), MatrixOperand(b), into: rows.mutableView())
+        multiply(Self.rows(choice.pivots, of: MatrixOperand(a)), MatrixOperand(b), into: rows.mutableView())
         var coefficients = choice.interpolation
         if type.bytes < ElementType.float32.bytes,
             let fitted = try Self.fit(rows: rows, storedAs: type, choice, objective)
@@ -38,7 +43,9 @@ struct PivotForm {
         }
         form = PivotOperator(
             pivot: MatrixOperand(rows), rest: MatrixOperand(coefficients), rows: choice.pivots, storedAs: type)
+        unroundedRows = rows
         unroundedCoefficients = coefficients
+        rest = choice.rest
         largestCoefficient = choice.largestEntry
         coefficientNorm = choice.spectralNorm
     }
@@ -48,21 +55,10 @@ struct PivotForm {
         rows: Matrix, storedAs type: ElementType, _ choice: PivotRows<Float>, _ objective: Objective
     ) throws(LinearAlgebraError) -> Matrix? {
         guard let stored = StoredTensor(MatrixOperand(rows), as: type).operand() else { return nil }
-        let weighted = objective.inputs.weighted(stored)  // (r × n)
-        var transposed = Matrix64(uninitializedRows: weighted.columns, columns: weighted.rows)
-        convert(weighted.transposed, into: MutableMatrixOperand(transposed.mutableView()))
-        let qr = try HouseholderQR(transposed.view)
-        let diagonal = (0..<qr.size).map { abs(qr.r[$0, $0]) }
-        let noise = Tolerance.rank(
-            .float64, rows: transposed.rows, columns: transposed.columns, largest: diagonal.max() ?? 0)
-        guard diagonal.allSatisfy({ $0 > noise }) else { return nil }
-        let target = objective.inputs.weighted(try self.target(choice, objective, stored: stored))
-        var product = Matrix64(uninitializedRows: target.rows, columns: qr.size)  // F L_i Q ((m − r) × r)
-        multiply(target, MatrixOperand(qr.thinQ()), into: product.mutableView())
-        solveTriangular(qr.r.view, .upper, into: product.mutableView().transposed)
-        var result = Matrix(uninitializedRows: product.rows, columns: product.columns)
-        convert(MatrixOperand(product), into: MutableMatrixOperand(result.mutableView()))
-        return result
+        let target = try target(choice, objective, stored: stored)
+        return try PivotFit(
+            rows: objective.inputs.weighted(stored), target: objective.inputs.weighted(target), type: type
+        ).solution()
     }
 
     /// F ((m − r) × n): what the rows that are no pivots should be.
@@ -70,7 +66,7 @@ struct PivotForm {
         _ choice: PivotRows<Float>, _ objective: Objective, stored: MatrixOperand
     ) throws(LinearAlgebraError) -> MatrixOperand {
         let rest = rows(choice.rest, of: objective.target)
-        guard case .gram(let gram) = objective.outputs else { return MatrixOperand(rest) }
+        guard case .gram(let gram) = objective.outputs else { return rest }
         let restMoment = Matrix64(rows: choice.rest.count, columns: choice.rest.count) {
             gram.moment[choice.rest[$0], choice.rest[$1]] + ($0 == $1 ? gram.shift : 0)
         }
@@ -79,18 +75,24 @@ struct PivotForm {
         }
         try Cholesky(restMoment).solve(into: coupling.mutableView())
         let pivots = rows(choice.pivots, of: objective.target)
-        let errors = Matrix64(rows: pivots.rows, columns: pivots.columns) { Double(pivots[$0, $1]) - stored[$0, $1] }
-        var result = Matrix64(rows: rest.rows, columns: rest.columns) { Double(rest[$0, $1]) }
+        let errors = Matrix64(rows: pivots.rows, columns: pivots.columns) { pivots[$0, $1] - stored[$0, $1] }
+        var result = Matrix64(rows: rest.rows, columns: rest.columns) { rest[$0, $1] }
         multiply(MatrixOperand(coupling), MatrixOperand(errors), into: result.mutableView(), beta: 1)
         return MatrixOperand(result)
     }
 
-    private static func rows(_ rows: [Int], of matrix: MatrixOperand) -> Matrix {
-        var result = Matrix(uninitializedRows: rows.count, columns: matrix.columns)
-        let target = result.mutableView()
+    /// Some rows of a matrix, in its type.
+    static func rows(_ rows: [Int], of matrix: MatrixOperand) -> MatrixOperand {
+        let length = matrix.columns * matrix.type.bytes
+        let buffer = AlignedBuffer<UInt8>(uninitializedCount: rows.count * length)
         for (place, row) in rows.enumerated() {
-            convert(matrix.rows(row..<row + 1), into: MutableMatrixOperand(target.rows(place..<place + 1)))
+            let target = MutableMatrixOperand(
+                base: UnsafeMutableRawPointer(buffer.base + place * length), type: matrix.type, rows: 1,
+                columns: matrix.columns, rowStride: matrix.columns, owner: buffer)
+            convert(matrix.rows(row..<row + 1), into: target)
         }
-        return result
+        return MatrixOperand(
+            base: UnsafeRawPointer(buffer.base), type: matrix.type, rows: rows.count, columns: matrix.columns,
+            rowStride: matrix.columns, owner: buffer)
     }
 }

@@ -19,7 +19,8 @@ public struct PivotOperator: FactoredOperator {
     public let rest: StoredTensor
     /// Rows of W' that are pivots (r), ascending; the others follow in ascending order.
     public let index: StoredTensor
-    private let pivotRows: MatrixOperand
+    /// W'_pivot as numbers.
+    let pivotRows: MatrixOperand
     private let coefficients: MatrixOperand
     /// Output row of every pivot, then of every other row.
     let rows: [Int32]
@@ -94,9 +95,17 @@ public struct PivotOperator: FactoredOperator {
         }
     }
 
-    public func reconstruct() -> Matrix {
+    public func reconstruct() -> Matrix { reconstruct(others: otherRows()) }
+
+    /// C W'_pivot ((m − r) × n).
+    func otherRows() -> Matrix {
         var others = Matrix(uninitializedRows: coefficients.rows, columns: inFeatures)
         multiply(coefficients, pivotRows, into: others.mutableView())
+        return others
+    }
+
+    /// W' where its rows that are no pivots are known.
+    func reconstruct(others: Matrix) -> Matrix {
         var result = Matrix(uninitializedRows: outFeatures, columns: inFeatures)
         let target = result.mutableView()
         for (position, row) in rows.enumerated() {

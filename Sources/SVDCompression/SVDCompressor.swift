@@ -199,34 +199,68 @@ public struct SVDCompressor: Compressor {
     ) throws -> CompressionOutcome {
         let rule = rule(for: task.member)
         if let rank = rule.rank(for: budget), !rule.saves(rank) { return .dense(Self.reason(rule, rank)) }
+        let start = ContinuousClock.now
         let (svd, rank) = try shared.truncation(for: SharedTruncation.Request(rule: rule, budget: budget))
+        var stages = StageTimes(decomposing: (ContinuousClock.now - start) / .seconds(1), svd.evidence)
         guard rule.saves(rank) else { return .dense(Self.reason(rule, rank)) }
         let forms = TruncatedForms(task: task, problem: shared.problem, svd: svd)
         switch storage {
-        case .factors: return forms.outcome(forms.factors(rank: rank))
-        case .pivot: return try pivotOrFactors(forms, budget: budget, rank: rank)
+        case .factors:
+            let factors = stages.timed("measure") { forms.factors(rank: rank) }
+            return forms.outcome(factors, stages)
+        case .pivot: return try pivotOrFactors(forms, budget: budget, rank: rank, &stages)
         }
     }
 
     /// Relative difference of two errors that rounding to Float explains.
     private static let floatMargin = 1e-6
 
+    /// What an error that is measured in Float may be off by, beside the least one that a rank can have.
+    private static let certainShare = 1e-3
+    private static let certainDistance = 1e-6
+
     /// Pivot storage, or factors where rounding makes these better.
     ///
-    /// Both are compared as written. An accuracy is asked of the numbers, so there the comparison is with factors of as
-    /// many numbers, and the factors that are taken have the rank that the accuracy needs.
-    private func pivotOrFactors(_ forms: TruncatedForms, budget: Budget, rank: Int) throws -> CompressionOutcome {
-        let pivot = try forms.pivot(rank: rank)
+    /// Both are compared as written; where pivot storage is better than any matrix of the rank of the factors can be,
+    /// the spectrum says so and they are not made. An accuracy is asked of the numbers, so there the comparison is with
+    /// factors of as many numbers, and the factors that are taken have the rank that the accuracy needs.
+    private func pivotOrFactors(
+        _ forms: TruncatedForms, budget: Budget, rank: Int, _ stages: inout StageTimes
+    ) throws -> CompressionOutcome {
+        let pivot = try stages.timed("pivot") { try forms.pivot(rank: rank) }
         guard let ranks = factorRanks(for: budget, pivotRank: rank, forms.task.member) else {
-            return forms.outcome(pivot)
+            return forms.outcome(pivot, stages)
         }
-        let factors = forms.factors(rank: ranks.compared)
+        let least = forms.leastError(rank: ranks.compared)
+        if pivot.error < (1 - Self.certainShare) * least - Self.certainDistance { return forms.outcome(pivot, stages) }
+        let factors = stages.timed("compare") { forms.factors(rank: ranks.compared) }
         // In Float both round alike: at equal rank the smaller form is the better one.
         let margin = forms.task.member.factorType.bytes < ElementType.float32.bytes ? 1 : 1 + Self.floatMargin
-        if pivot.error <= factors.error * margin { return forms.outcome(pivot) }
-        let stored = ranks.stored == ranks.compared ? factors : forms.factors(rank: ranks.stored)
-        guard case .compressed(let form, var evidence) = forms.outcome(stored) else { return forms.outcome(stored) }
+        if pivot.error <= factors.error * margin { return forms.outcome(pivot, stages) }
+        let stored =
+            ranks.stored == ranks.compared ? factors : stages.timed("compare") { forms.factors(rank: ranks.stored) }
+        guard case .compressed(let form, var evidence) = forms.outcome(stored, stages) else {
+            return forms.outcome(stored, stages)
+        }
         evidence.details["pivot_storage_error"] = JSON(pivot.error)
         return .compressed(form, evidence)
+    }
+}
+
+extension StageTimes {
+    /// Divides the seconds of a truncation by what its evidence says of them. One that another has computed along took
+    /// less than its own Gram matrix, which counts with the other.
+    fileprivate init(decomposing seconds: Double, _ evidence: SVDEvidence) {
+        self.init()
+        func sum(_ names: Set<String>) -> Double {
+            evidence.stages.filter { names.contains($0.name) }.reduce(0) { $0 + $1.seconds }
+        }
+        let gram = sum(["gram"]), factors = sum(["vectors", "product"])
+        let isOwn = seconds > gram + factors
+        if isOwn {
+            add("gram", gram)
+            add("eigen", seconds - gram - factors)
+        }
+        add("factors", isOwn ? factors : seconds)
     }
 }

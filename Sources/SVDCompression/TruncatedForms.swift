@@ -10,15 +10,14 @@ struct TruncatedForms {
     let problem: WhitenedProblem
     let svd: SVDResult
 
-    /// A form as it would be written, with its matrix.
+    /// A form as it would be written.
     struct Candidate {
         let form: any LinearOperator
-        /// W'.
-        let found: Matrix
         /// Relative error in the metric of the objective.
         let error: Double
         let rank: Int
-        fileprivate let computed: (a: Matrix, b: Matrix)
+        /// ‖W'_stored − W'‖², summed where it is asked for.
+        fileprivate let squaredRounding: () -> Double
         fileprivate var details = JSONObject()
     }
 
@@ -26,30 +25,46 @@ struct TruncatedForms {
     func factors(rank: Int) -> Candidate {
         let (a, b) = problem.factors(of: svd, rank: rank)
         let form = FactorOperator(a: MatrixOperand(a), b: MatrixOperand(b), storedAs: task.member.factorType)
-        return candidate(form, rank: rank, computed: (a, b))
+        let found = form.reconstruct()
+        return Candidate(form: form, error: task.objective.relativeError(of: found), rank: rank) {
+            sumOfSquaredDifferences(MatrixOperand(Self.product(MatrixOperand(a), b)), MatrixOperand(found))
+        }
     }
 
     /// Pivot rows and coefficients of a rank that is at most that of the decomposition.
     func pivot(rank: Int) throws(LinearAlgebraError) -> Candidate {
         let (a, b) = problem.basis(of: svd, rank: rank)
         let found = try PivotForm(a: a, b: b, objective: task.objective, storedAs: task.member.factorType)
-        var candidate = candidate(found.form, rank: rank, computed: (a, b))
+        let others = found.form.otherRows()
+        let error = task.objective.relativeError(of: found.form.reconstruct(others: others))
+        let (rows, rest, stored) = (found.unroundedRows, found.rest, found.form.pivotRows)
+        var candidate = Candidate(form: found.form, error: error, rank: rank) {
+            let exact = Self.product(PivotForm.rows(rest, of: MatrixOperand(a)), b)
+            return sumOfSquaredDifferences(MatrixOperand(rows), stored)
+                + sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(others))
+        }
         candidate.details["largest_coefficient"] = JSON(found.largestCoefficient)
         candidate.details["coefficient_norm"] = JSON(found.coefficientNorm)
         return candidate
     }
 
-    private func candidate(_ form: any LinearOperator, rank: Int, computed: (a: Matrix, b: Matrix)) -> Candidate {
-        let found = form.reconstruct()
-        return Candidate(
-            form: form, found: found, error: task.objective.relativeError(of: found), rank: rank, computed: computed)
+    /// What any matrix of a rank must lose, as a relative error in the metric of the objective; a rank that is at most
+    /// that of the decomposition.
+    func leastError(rank: Int) -> Double { lostShare(rank: rank).squareRoot() }
+
+    private static func product(_ a: MatrixOperand, _ b: Matrix) -> Matrix {
+        var product = Matrix(uninitializedRows: a.rows, columns: b.columns)
+        multiply(a, MatrixOperand(b), into: product.mutableView())
+        return product
     }
 
-    func outcome(_ candidate: Candidate) -> CompressionOutcome {
+    func outcome(_ candidate: Candidate, _ stages: StageTimes) -> CompressionOutcome {
         var evidence = CompressionEvidence(solver: svd.evidence.solver.rawValue)
+        var stages = stages
         evidence.energyKept = energyKept(rank: candidate.rank)
         evidence.shift = problem.shift
-        evidence.roundingError = roundingError(of: candidate)
+        evidence.roundingError = stages.timed("measure") { roundingError(of: candidate) }
+        evidence.stages = stages
         if task.objective.isPlain { evidence.plainError = candidate.error }
         evidence.details["spectrum"] = SpectrumSample.json(svd.singularValues, rank: candidate.rank)
         if svd.evidence.solver == .randomized {
@@ -59,22 +74,20 @@ struct TruncatedForms {
         return .compressed(candidate.form, evidence)
     }
 
-    private func energyKept(rank: Int) -> Double {
+    private func energyKept(rank: Int) -> Double { 1 - lostShare(rank: rank) }
+
+    private func lostShare(rank: Int) -> Double {
         let norm = svd.evidence.norm
-        guard norm > 0 else { return 1 }
+        guard norm > 0 else { return 0 }
         let lost = svd.kept.dropFirst(rank).reduce(pow2(svd.evidence.truncationError)) { $0 + pow2($1) }
-        return 1 - lost / pow2(norm)
+        return lost / pow2(norm)
     }
 
-    /// ‖W'_stored − AB‖_F / ‖T‖_F.
+    /// ‖W'_stored − W'‖_F / ‖T‖_F.
     private func roundingError(of candidate: Candidate) -> Double {
         let norm = sumOfSquares(task.objective.target)
         guard norm > 0 else { return 0 }
-        let (a, b) = candidate.computed
-        var optimum = Matrix(uninitializedRows: a.rows, columns: b.columns)
-        multiply(MatrixOperand(a), MatrixOperand(b), into: optimum.mutableView())
-        let difference = sumOfSquaredDifferences(MatrixOperand(optimum), MatrixOperand(candidate.found))
-        return (difference / norm).squareRoot()
+        return (candidate.squaredRounding() / norm).squareRoot()
     }
 
     private func pow2(_ value: Double) -> Double { value * value }

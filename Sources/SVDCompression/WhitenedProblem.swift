@@ -70,10 +70,15 @@ struct WhitenedProblem {
     /// A (m × r) and B (r × n) of the optimum of a rank, all of the scale in B: in the plain case A has orthonormal
     /// columns.
     func basis(of svd: SVDResult, rank: Int) -> (a: Matrix, b: Matrix) {
-        let u = Matrix(svd.u.view.columns(0..<rank))
+        let u = leading(rank, of: svd.u)
         if objective.isPlain {
-            var b = Matrix(svd.v.view.columns(0..<rank).transposed)
-            scaleRows(of: &b) { svd.singularValues[$0] }
+            var b = Matrix(uninitializedRows: rank, columns: svd.v.rows)
+            let target = b.mutableView(), values = svd.singularValues
+            convert(MatrixOperand(svd.v.view.columns(0..<rank)).transposed, into: MutableMatrixOperand(target))
+            parallelFor(rank) { row in
+                let scale = Float(values[row])
+                for column in 0..<target.columns { target[row, column] *= scale }
+            }
             return (u, b)
         }
         // B = Uᵀ L_oᵀ T, A = L_o⁻ᵀ U.
@@ -94,20 +99,21 @@ struct WhitenedProblem {
             if left > 0, right > 0 { scales[index] = Float((right / left).squareRoot()) }
         }
         let left = a.mutableView(), right = b.mutableView()
-        for row in 0..<left.rows {
-            for index in scales.indices { left[row, index] *= scales[index] }
+        let factors = scales
+        parallelFor(left.rows) { row in
+            for index in factors.indices { left[row, index] *= factors[index] }
         }
-        for (index, scale) in scales.enumerated() {
-            for column in 0..<right.columns { right[index, column] /= scale }
+        parallelFor(right.rows) { index in
+            for column in 0..<right.columns { right[index, column] /= factors[index] }
         }
     }
 
-    private func scaleRows(of matrix: inout Matrix, by factor: (Int) -> Double) {
-        let view = matrix.mutableView()
-        for row in 0..<view.rows {
-            let scale = Float(factor(row))
-            for column in 0..<view.columns { view[row, column] *= scale }
-        }
+    /// The first columns; the matrix itself where that is all.
+    private func leading(_ count: Int, of matrix: Matrix) -> Matrix {
+        if count == matrix.columns { return matrix }
+        var result = Matrix(uninitializedRows: matrix.rows, columns: count)
+        convert(MatrixOperand(matrix.view.columns(0..<count)), into: MutableMatrixOperand(result.mutableView()))
+        return result
     }
 }
 

@@ -47,6 +47,7 @@ struct ShardCommandTests {
             (report["tensors"]?.array ?? []).map { tensor in
                 var tensor = tensor
                 tensor["seconds"] = nil
+                tensor["stage_seconds"] = nil
                 return tensor
             })
         return report

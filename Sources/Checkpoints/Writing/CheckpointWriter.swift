@@ -58,6 +58,27 @@ public final class CheckpointWriter {
         names = shards.flatMap { SafetensorsWriter.order(of: $0).map(\.name) }
     }
 
+    /// The shards that are full with the first tensors of a checkpoint, whatever follows.
+    public static func fullShards(
+        of tensors: [TensorDeclaration], maximumShardBytes: Int
+    ) throws(CheckpointError) -> [[TensorDeclaration]] {
+        let shards = deal(tensors, sizes: try byteCounts(of: tensors), maximumShardBytes: maximumShardBytes)
+        return Array(shards.dropLast())
+    }
+
+    /// Notes that a shard lies in the folder under its name already.
+    public func skip(shard: Int) {
+        precondition(!isFinished[shard] && writers[shard] == nil, "a shard that was begun here")
+        isFinished[shard] = true
+    }
+
+    /// As `names`, without those of shards that are finished.
+    public var remainingNames: [String] {
+        zip(shards, isFinished).flatMap { shard, isFinished in
+            isFinished ? [] : SafetensorsWriter.order(of: shard).map(\.name)
+        }
+    }
+
     /// Writes the next bytes of a tensor.
     public func append(_ bytes: UnsafeRawBufferPointer, to name: String) throws(CheckpointError) {
         try write(name) { (writer) throws(SafetensorsError) in try writer.append(bytes, to: name) }

@@ -231,6 +231,8 @@ public struct CompressionEvidence: Sendable {
     public var plainError: Double?
     /// Further figures, by name.
     public var details = JSONObject()
+    /// Where the time went; empty where the method does not say.
+    public var stages = StageTimes()
 
     public init(
         solver: String, energyKept: Double? = nil, roundingError: Double? = nil, shift: Double? = nil

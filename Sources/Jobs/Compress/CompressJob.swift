@@ -11,7 +11,7 @@ import Safetensors
 /// 1. Everything that can be wrong is checked: the output, patterns, the target, the space on the disk.
 /// 2. Matrix by matrix: read, decompose, round, measure, write to the journal. A run that is stopped, or killed, goes
 ///    on behind its last written matrix with `resume`, and ends with the same bytes.
-/// 3. The output is put together beside its name and appears by one rename.
+/// 3. Shards of the output are written as they fill. It is put together beside its name and appears by one rename.
 ///
 /// With `request.shard` only the groups of one part are compressed, and what is written is a part for `MergeJob`.
 ///
@@ -34,8 +34,9 @@ public struct CompressJob: Sendable {
             let ending = CompressionEnding(
                 checkpoint: work.prepared.checkpoint, outline: CompressionOutline(request, work.prepared.plan),
                 results: work.results,
-                tensorFiles: try work.prepared.plan.groups.map { try work.finished.tensorFile(of: $0) })
+                tensors: try work.finished.tensors(of: work.prepared.plan.groups))
             let report = try ending.write(to: staged.path, progress: progress) { facts(work) }
+            progress.log(.detail, report.times)
             try exportAdapter(beside: staged.path, progress, interruption)
             return report
         }
@@ -84,7 +85,10 @@ public struct CompressJob: Sendable {
         let planSeconds = watch.seconds
         try SpaceCheck.require(bytes: try prepared.neededBytes, at: request.output)
         return try StagedOutput.write(output, resumable: try fingerprint()) { staged in
-            let finished = try FinishedGroups(staged.journal, unitSize)
+            // A part has one file, whose tensors are all known only at its end.
+            let stream = try request.shard == nil
+                ? ShardStream(staged.shards, prepared.checkpoint, request, prepared.plan, progress) : nil
+            let finished = try FinishedGroups(staged.journal, unitSize, stream: stream)
             let compression = GroupCompression(
                 checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished,
                 control: request.control.map { Control(kind: $0, settings: request.settings) },

@@ -11,8 +11,7 @@ struct CompressionEnding {
     let outline: CompressionOutline
     /// In the order of the model's modules.
     let results: [ModuleResult]
-    /// For every group of the outline the file with its tensors; nil where all of it stays dense.
-    let tensorFiles: [String?]
+    let tensors: FinishedTensors
 
     /// - Parameters:
     ///   - folder: empty; everything put there becomes the output.
@@ -20,9 +19,8 @@ struct CompressionEnding {
     func write(
         to folder: String, progress: any ProgressReporter, run: () -> RunFacts
     ) throws -> CompressionReport {
-        let assembly = try OutputAssembly(checkpoint, outline, results, tensorFiles)
-        let written = try assembly.write(
-            to: folder, maximumShardBytes: outline.maximumShardBytes, progress: progress)
+        let assembly = try OutputAssembly(checkpoint, outline, results, tensors)
+        let written = try assembly.write(to: folder, progress: progress)
         let report = try CompressionReport(
             outline, checkpoint, results,
             stored: .init(parameters: written.parameterCount - assembly.indexElements, bytes: written.tensorBytes),

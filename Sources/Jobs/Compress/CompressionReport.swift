@@ -1,5 +1,6 @@
 import Checkpoints
 import CommandLineKit
+import CompressionCore
 import Reporting
 import Safetensors
 
@@ -52,11 +53,28 @@ public struct CompressionReport: Sendable {
             "method": JSON(outline.method),
             "options": .object(JSONObject(outline.options.map { (key: $0.name, value: JSON($0.value)) })),
             "target": JSON(target), "totals": totals,
-            "stages": .array(run.stages.map { ["name": JSON($0.name), "seconds": JSON($0.seconds)] }),
+            "stages": .array(Self.stages(run, results)),
             "tensors": .array(results.map(\.report)),
         ]
         json["control"] = control?.json
         self.json = json
+    }
+
+    /// Where the time of the run went, and of compressing, as far as the methods say.
+    private static func stages(_ run: RunFacts, _ results: [ModuleResult]) -> [JSON] {
+        var parts = StageTimes()
+        for result in results {
+            for (name, seconds) in result.report["stage_seconds"]?.object?.entries ?? [] {
+                parts.add(name, seconds.double ?? 0)
+            }
+        }
+        return run.stages.map { stage in
+            var json: JSON = ["name": JSON(stage.name), "seconds": JSON(stage.seconds)]
+            if stage.name == "compress", !parts.entries.isEmpty {
+                json["parts"] = .array(parts.entries.map { ["name": JSON($0.name), "seconds": JSON($0.seconds)] })
+            }
+            return json
+        }
     }
 
     private static func totals(
@@ -93,6 +111,17 @@ public struct CompressionReport: Sendable {
     }
 
     // MARK: For people
+
+    /// Where the time went, in a line; parts of a stage in brackets.
+    public var times: String {
+        func text(_ stages: JSON?) -> String {
+            (stages?.array ?? []).map { stage in
+                let own = "\(stage["name"]?.string ?? "") \(Quantity.duration(stage["seconds"]?.double ?? 0))"
+                return stage["parts"] == nil ? own : own + " (" + text(stage["parts"]) + ")"
+            }.joined(separator: ", ")
+        }
+        return text(json["stages"])
+    }
 
     /// The end of a run in a few lines.
     public func summary(output: String) -> String {

@@ -10,7 +10,8 @@ import Safetensors
 /// written, which is less than `UnitSize.seconds` of work, and ends with the same bytes.
 ///
 /// A unit is written while the next groups are computed, one at a time. The data file of a unit has the tensors of its
-/// groups; its record lists them with what the report says of them. Both are there or neither is.
+/// groups; its record lists them with what the report says of them. Both are there or neither is. Where shards of the
+/// output are written ahead, these take the tensors over, and the data file goes.
 final class FinishedGroups {
     private struct Pending: Sendable {
         let name: String
@@ -26,6 +27,9 @@ final class FinishedGroups {
     /// Groups on their way to the disk.
     private var leaving: [Pending] = []
     private var writing: BackgroundWrite?
+    private let stream: ShardStream?
+    /// Bytes of the units that this run has written.
+    private var finishedBytes = 0
     private let files = OpenFiles()
     private var sinceFlush = Stopwatch()
 
@@ -34,8 +38,12 @@ final class FinishedGroups {
     /// - Parameters:
     ///   - scope: tells several compressions in one journal apart; each sees its own units only.
     ///   - records: those of the journal, where they are read already.
-    init(_ journal: Journal, _ limit: UnitSize, scope: String = "", records: [JSON]? = nil) throws {
+    ///   - stream: writes shards of the output ahead; nil where it is put together in another way.
+    init(
+        _ journal: Journal, _ limit: UnitSize, scope: String = "", records: [JSON]? = nil, stream: ShardStream? = nil
+    ) throws {
         self.journal = journal
+        self.stream = stream
         self.limit = limit
         self.scope = scope
         for record in try records ?? journal.records() where record["scope"]?.string ?? "" == scope {
@@ -45,7 +53,9 @@ final class FinishedGroups {
                 guard let name = group["name"]?.string, let modules = group["modules"]?.array else {
                     throw Self.unreadable(unit)
                 }
-                known[name] = (unit, modules.compactMap(ModuleResult.init))
+                let results = modules.compactMap(ModuleResult.init)
+                // Shards may have gone with an output that was about to appear; then their groups are done again.
+                if try stream == nil || isKept(unit) || areInShards(results) { known[name] = (unit, results) }
             }
         }
     }
@@ -60,8 +70,25 @@ final class FinishedGroups {
     /// The file that has the tensors of a finished group, between those of others; nil where all of its unit stays dense.
     func tensorFile(of group: PlannedGroup) throws -> String? {
         precondition(pending.isEmpty && leaving.isEmpty, "groups that are not written yet")
+        return try unitFile(of: group)
+    }
+
+    private func unitFile(of group: PlannedGroup) throws -> String? {
         guard let unit = known[group.name]?.unit else { return nil }
-        return try FileSystem.entry(at: dataPath(unit)) == nil ? nil : dataPath(unit)
+        return try isKept(unit) ? dataPath(unit) : nil
+    }
+
+    /// Where the tensors of groups lie that are written.
+    func tensors(of groups: [PlannedGroup]) throws -> FinishedTensors {
+        var tensors = stream?.written ?? FinishedTensors(files: [])
+        tensors.files = try groups.map(unitFile)
+        return tensors
+    }
+
+    private func isKept(_ unit: String) throws -> Bool { try FileSystem.entry(at: dataPath(unit)) != nil }
+
+    private func areInShards(_ results: [ModuleResult]) -> Bool {
+        results.flatMap(\.tensors).allSatisfy { stream?.written.shard(of: $0) != nil }
     }
 
     /// A tensor of a finished group, written or not; nil where it has none of that name.
@@ -70,7 +97,7 @@ final class FinishedGroups {
             return waiting.tensors.first { $0.name == name }?.tensor
         }
         guard let unit = known[group.name]?.unit else { return nil }
-        let file = try files.file(at: dataPath(unit))
+        let file = try files.file(at: stream?.written.shard(of: name) ?? dataPath(unit))
         guard let tensor = file.tensor(named: name) else { return nil }
         return StoredTensor(dtype: tensor.dtype, shape: tensor.shape, bytes: try file.bytes(of: name))
     }
@@ -81,13 +108,34 @@ final class FinishedGroups {
     ) throws {
         pending.append(Pending(name: group.name, results: results, tensors: tensors))
         let bytes = pending.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
-        if bytes >= limit.bytes || sinceFlush.seconds >= limit.seconds { try beginWriting() }
+        if bytes >= limit.bytes || sinceFlush.seconds >= limit.seconds {
+            try beginWriting()
+            try fillShards()
+        }
     }
 
     /// Writes the groups that wait; to be called when the last one is done, and when the run ends early.
     func flush() throws {
         try beginWriting()
         try endWriting()
+        try collectShards()
+    }
+
+    /// Has full shards written, once enough is finished for one.
+    private func fillShards() throws {
+        guard let stream, stream.isDue(finishedBytes) else { return }
+        try collectShards()
+        stream.begin(
+            known.values.flatMap { $0.results }, try tensors(of: stream.groups), finishedBytes: finishedBytes)
+    }
+
+    /// Removes the data of units whose tensors are all in shards.
+    private func collectShards() throws {
+        guard let stream, try stream.collect() else { return }
+        for (unit, groups) in Dictionary(grouping: known.values, by: { $0.unit })
+        where areInShards(groups.flatMap { $0.results }) {
+            try FileSystem.removeTree(dataPath(unit))
+        }
     }
 
     private func beginWriting() throws {
@@ -110,7 +158,10 @@ final class FinishedGroups {
         writing = nil
         try running.wait()
         guard let unit = leaving.first?.name else { return }
-        for group in leaving { known[group.name] = (unit, group.results) }
+        for group in leaving {
+            known[group.name] = (unit, group.results)
+            finishedBytes += group.tensors.reduce(0) { $0 + $1.tensor.byteCount }
+        }
     }
 
     private static func record(of groups: [Pending], _ scope: String) -> JSON {

@@ -54,12 +54,16 @@ struct GroupCompression {
     struct GroupTasks {
         let weights: [MatrixOperand]
         let tasks: [CompressionTask]
+        /// Seconds that reading took; none once a result has them.
+        var readSeconds: Double
     }
 
     /// Reads the matrices of a group.
     func tasks(of group: PlannedGroup) throws -> GroupTasks {
+        let watch = Stopwatch()
         let weights = try group.modules.map { try weight(of: $0.module) }
-        return GroupTasks(weights: weights.map(\.matrix), tasks: try tasks(of: group, weights))
+        let seconds = watch.seconds
+        return GroupTasks(weights: weights.map(\.matrix), tasks: try tasks(of: group, weights), readSeconds: seconds)
     }
 
     private func tasks(
@@ -96,12 +100,13 @@ struct GroupCompression {
         _ found: [CompressionOutcome], of group: PlannedGroup, _ read: GroupTasks, seconds: Double
     ) throws -> [ModuleResult] {
         let outcomes = try naming(group.modules[0].module) { try controlled(found, read.tasks) }
-        let seconds = seconds / Double(outcomes.count)
+        let seconds = seconds / Double(outcomes.count), readSeconds = read.readSeconds / Double(outcomes.count)
         var shared: Set<String> = []
         let results = try group.modules.indices.map { index in
-            try result(
-                of: group.modules[index].module, outcomes[index], read.weights[index],
-                ModuleReport(group.modules[index].module, method: group.method, seconds: seconds), &shared,
+            let module = group.modules[index].module
+            return try result(
+                of: module, outcomes[index], read.weights[index],
+                ModuleReport(module, method: group.method, seconds: seconds, readSeconds: readSeconds), &shared,
                 isPlain: read.tasks[index].objective.isPlain)
         }
         try add(group, results, outcomes)
@@ -119,11 +124,14 @@ struct GroupCompression {
         switch outcome {
         case .dense(let reason):
             return report.unchanged(because: reason)
-        case .compressed(let compressed, let evidence):
+        case .compressed(let compressed, var evidence):
             try validate(compressed, module)
-            let errors = ModuleReport.Errors(
-                relative: (isPlain ? evidence.plainError : nil) ?? relativeError(of: weight, replacedBy: compressed),
-                inputs: try objectives.inputErrors(of: compressed, for: module, weight: weight))
+            let known = isPlain ? evidence.plainError : nil
+            let errors = try evidence.stages.timed("measure") { () throws -> ModuleReport.Errors in
+                ModuleReport.Errors(
+                    relative: known ?? relativeError(of: weight, replacedBy: compressed),
+                    inputs: try objectives.inputErrors(of: compressed, for: module, weight: weight))
+            }
             return report.compressed(compressed, evidence, errors, alreadyStored: &shared)
         }
     }

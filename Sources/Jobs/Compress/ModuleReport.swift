@@ -15,11 +15,16 @@ struct ModuleReport {
     private let module: LinearModule
     private let method: String
     private let seconds: Double
+    private let readSeconds: Double
 
-    init(_ module: LinearModule, method: String, seconds: Double) {
+    /// - Parameters:
+    ///   - seconds: all that the matrix took.
+    ///   - readSeconds: those of them that reading took.
+    init(_ module: LinearModule, method: String, seconds: Double, readSeconds: Double = 0) {
         self.module = module
         self.method = method
         self.seconds = seconds
+        self.readSeconds = readSeconds
     }
 
     /// A layer that stays as it is, dense or in the factors that it has.
@@ -60,12 +65,20 @@ struct ModuleReport {
         report["shift"] = evidence.shift.map { JSON($0) } ?? .null
         report["solver"] = JSON(evidence.solver)
         report["seconds"] = JSON(seconds)
+        report["stage_seconds"] = stages(evidence)
         report["kept_dense_reason"] = .null
         report["sequential_error"] = errors.inputs.sequential.map { JSON($0) }
         for (key, value) in evidence.details.entries { report[key] = value }
         return ModuleResult(
             name: module.name, report: report, entry: entry(of: compressed),
             tensors: own.map { $0.fullName(in: module.name) })
+    }
+
+    /// What the seconds went to; nil where the method does not say.
+    private func stages(_ evidence: CompressionEvidence) -> JSON? {
+        guard !evidence.stages.entries.isEmpty else { return nil }
+        let entries = [("read", readSeconds)] + evidence.stages.entries.map { ($0.name, $0.seconds) }
+        return .object(JSONObject(entries.map { (key: $0.0, value: JSON($0.1)) }))
     }
 
     /// Schema and ranks; the type of the dense weight only where the factors have another, for `reconstruct`.

@@ -12,6 +12,7 @@ public struct PlannedCompression: Sendable {
     /// Which part each group belongs to, counted from 1; empty where the run is not divided.
     let division: [Int]
     private let shard: Shard?
+    private let maximumShardBytes: Int
 
     /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or the
     ///   statistics.
@@ -32,6 +33,7 @@ public struct PlannedCompression: Sendable {
     ) throws {
         let method = try Self.method(request.method, request.settings)
         shard = request.shard
+        maximumShardBytes = request.maximumShardBytes
         self.checkpoint = checkpoint
         if let path = request.planPath {
             plan = try Self.plan(path, of: checkpoint, request)
@@ -98,9 +100,20 @@ public struct PlannedCompression: Sendable {
 
     private var ownModules: [PlannedModule] { ownGroups.flatMap(\.modules) }
 
-    /// Room for the finished modules and the output beside each other; without known ranks, for the dense sizes.
+    /// Room for the output, and for the finished modules that no shard has taken yet; without known ranks, for the
+    /// dense sizes.
     var neededBytes: Int {
-        get throws { try shard == nil ? outputBytes + moduleBytes : 2 * moduleBytes }
+        get throws {
+            if shard != nil { return 2 * moduleBytes }
+            let beside = isInOrder ? ShardStream.unitBytes(maximumShardBytes: maximumShardBytes) : .max
+            return try outputBytes + min(moduleBytes, beside)
+        }
+    }
+
+    /// Whether matrices are compressed in the order in which shards take them.
+    private var isInOrder: Bool {
+        let names = plan.modules.map(\.module.name), selected = Set(names)
+        return checkpoint.compressibleModules.map(\.name).filter(selected.contains) == names
     }
 
     /// Room for the output.

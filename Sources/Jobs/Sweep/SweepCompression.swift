@@ -136,13 +136,15 @@ struct SweepCompression {
     private func compress(_ members: [(point: Int, group: PlannedGroup)]) throws {
         guard let (first, group) = members.first else { return }
         var watch = Stopwatch()
-        let read = try compressions[first].tasks(of: group)
+        var read = try compressions[first].tasks(of: group)
+        let tasks = read.tasks
         let variants = members.map { CompressionVariant($0.group.compressor, budget: $0.group.budget) }
         try compressions[first].naming(group.modules[0].module) {
-            try type(of: group.compressor).compress(read.tasks, variants: variants) { index, outcomes in
+            try type(of: group.compressor).compress(tasks, variants: variants) { index, outcomes in
                 let (point, group) = members[index]
                 let results = try compressions[point].record(outcomes, of: group, read, seconds: watch.seconds)
                 watch = Stopwatch()
+                read.readSeconds = 0
                 for (planned, result) in zip(group.modules, results) {
                     let name = "\(plan.points[point].point.label)  \(planned.module.name)"
                     progress.log(

@@ -110,7 +110,7 @@ public struct SweepJob: Sendable {
         try FileSystem.makeFolder(path)
         let ending = CompressionEnding(
             checkpoint: prepared.checkpoint, outline: outline, results: results,
-            tensorFiles: try prepared.plan.groups.map { try finished.tensorFile(of: $0) })
+            tensors: try finished.tensors(of: prepared.plan.groups))
         return try ending.write(to: path, progress: progress, run: facts)
     }
 

@@ -54,6 +54,14 @@ enum FileSystem {
         guard Foundation.rename(source, target) == 0 else { throw FileError(.rename, target, code: errno) }
     }
 
+    /// Gives a file a second name, so that it stays when the first is removed; where the file system has no such names,
+    /// the file goes to the new one.
+    static func link(_ source: String, to target: String) throws(FileError) {
+        if Foundation.link(source, target) == 0 { return }
+        guard [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(errno) else { throw FileError(.create, target, code: errno) }
+        try rename(source, to: target)
+    }
+
     /// Exchanges two entries in one step, so that both names always have something.
     /// - Returns: false where the system or its file system cannot; nothing has happened then.
     static func exchange(_ a: String, _ b: String) throws(FileError) -> Bool {

@@ -14,6 +14,7 @@ import Safetensors
 ///     lock           held by the run that writes
 ///     journal.json   the fingerprint of the run
 ///     units/         finished units, see `Journal`
+///     shards/        parts of the output that are finished before it, where the job writes such
 ///     output         becomes `a/out`; always made anew, so that a resumed run gives the bytes of one never stopped
 ///
 /// How it ends:
@@ -30,6 +31,8 @@ public struct StagedOutput: Sendable {
     /// The empty folder to fill, or the path of the file to write.
     public let path: String
     public let journal: Journal
+    /// A folder for parts of the output that are finished before it; kept as long as the journal, and not made yet.
+    let shards: String
     /// Units that earlier runs finished; above 0 only with `--resume`.
     public let unitsAtStart: Int
 
@@ -86,6 +89,7 @@ public struct StagedOutput: Sendable {
         _ place: OutputPath, _ request: OutputRequest, _ fingerprint: RunFingerprint?
     ) throws -> StagedOutput {
         let journalPath = place.staging + "/journal.json", units = place.staging + "/units"
+        let shards = place.staging + "/shards"
         try FileSystem.makeFolder(units)
         let journal = Journal(folder: units)
         var unitsAtStart = try journal.finishedUnits()
@@ -104,13 +108,14 @@ public struct StagedOutput: Sendable {
         if unitsAtStart == 0 {
             try FileSystem.removeTree(journalPath)
             try FileSystem.removeTree(units)
+            try FileSystem.removeTree(shards)
             try FileSystem.makeFolder(units)
             if let fingerprint { try AtomicFile.write(fingerprint.json.text(pretty: true), to: journalPath) }
         }
         let output = place.staging + "/output"
         try FileSystem.removeTree(output)
         if request.kind == .folder { try FileSystem.makeFolder(output) }
-        return StagedOutput(path: output, journal: journal, unitsAtStart: unitsAtStart)
+        return StagedOutput(path: output, journal: journal, shards: shards, unitsAtStart: unitsAtStart)
     }
 
     private static func requireSame(_ now: RunFingerprint, _ journalPath: String, _ place: OutputPath) throws {

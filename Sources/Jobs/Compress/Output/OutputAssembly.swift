@@ -9,6 +9,9 @@ import Safetensors
 ///
 /// Tensors keep the order of the source; the tensors of a module stand where its weight stood. A head that the
 /// configuration ties to the embedding is not written a second time. Memory is bounded by one tensor.
+///
+/// Before all is finished it is the front of the output: the tensors before the first that is not decided yet. Shards
+/// that these fill are written ahead (`ShardStream`), and taken over by the whole.
 struct OutputAssembly {
     private enum Origin {
         case source(String)
@@ -23,16 +26,21 @@ struct OutputAssembly {
     private let method: String
     private let modulesOfWeight: [String: [LinearModule]]
     private var tensors: [(declaration: TensorDeclaration, origin: Origin)] = []
-    /// For every group the file with its tensors; nil where all of it stays dense.
-    private let tensorFiles: [String?]
+    private let sources: FinishedTensors
+    /// Modules that something has become of.
+    private let finished: Set<String>
+    private let maximumShardBytes: Int
     private let openFiles = OpenFiles()
     private var groupOfModule: [String: Int] = [:]
 
+    /// - Parameter results: of all modules of the outline, or of those that are finished.
     init(
-        _ checkpoint: Checkpoint, _ outline: CompressionOutline, _ results: [ModuleResult], _ tensorFiles: [String?]
+        _ checkpoint: Checkpoint, _ outline: CompressionOutline, _ results: [ModuleResult], _ sources: FinishedTensors
     ) throws {
         self.checkpoint = checkpoint
-        self.tensorFiles = tensorFiles
+        self.sources = sources
+        finished = Set(results.map(\.name))
+        maximumShardBytes = outline.maximumShardBytes
         method = outline.method
         compressed = Dictionary(uniqueKeysWithValues: results.filter(\.isCompressed).map { ($0.name, $0) })
         var modulesOfWeight: [String: [LinearModule]] = [:]
@@ -46,33 +54,44 @@ struct OutputAssembly {
         try list()
     }
 
+    // MARK: Writing
+
+    /// The shards that the front of the output fills.
+    func fullShards() throws -> [[TensorDeclaration]] {
+        try CheckpointWriter.fullShards(of: tensors.map(\.declaration), maximumShardBytes: maximumShardBytes)
+    }
+
+    /// Writes one of them to a file that appears when it is complete and safe on the disk.
+    func write(shard: [TensorDeclaration], to path: String, progress: any ProgressReporter) throws {
+        let writer = try SafetensorsWriter(path: path, tensors: shard)
+        let origins = origins
+        for tensor in writer.layout {
+            try copy(tensor.name, from: origins[tensor.name], progress) { matrix in
+                try writer.append(matrix, to: tensor.name)
+            } bytes: { bytes in
+                try bytes.withUnsafeBytes { try writer.append($0, to: tensor.name) }
+            }
+        }
+        try writer.finish()
+    }
+
     /// Writes weights, index and configuration, and copies the other files.
-    func write(
-        to folder: String, maximumShardBytes: Int, progress: any ProgressReporter
-    ) throws -> CheckpointWriter {
+    func write(to folder: String, progress: any ProgressReporter) throws -> CheckpointWriter {
         let writer = try CheckpointWriter(
             folder: folder, config: config, tensors: tensors.map(\.declaration), maximumShardBytes: maximumShardBytes)
-        let origins = Dictionary(uniqueKeysWithValues: tensors.map { ($0.declaration.name, $0.origin) })
-        progress.begin(ProgressStage("write", total: writer.names.count, unit: .items("tensors")))
-        for name in writer.names {
-            defer { progress.advance(by: 1, name) }
-            switch origins[name] {
-            case .source(let original):
-                let bytes = try checkpoint.bytes(of: original)
+        for (shard, path) in sources.shards.enumerated() {
+            try FileSystem.link(path, to: "\(folder)/\(writer.shardNames[shard])")
+            writer.skip(shard: shard)
+        }
+        let origins = origins, names = writer.remainingNames
+        progress.begin(ProgressStage("write", total: names.count, unit: .items("tensors")))
+        for name in names {
+            try copy(name, from: origins[name], progress) { matrix in
+                try writer.append(matrix, to: name)
+            } bytes: { bytes in
                 try writer.append(bytes, to: name)
-                warnOfNonFinite(numbers(of: original, bytes), original, progress)
-                checkpoint.dropPages(of: original)
-            case .group(let group):
-                guard let file = try file(of: group) else { preconditionFailure("listed without its file") }
-                try writer.append(try file.bytes(of: name), to: name)
-                file.dropPages(of: name)
-            case .slice(let module):
-                let weight = try checkpoint.operand(of: module)
-                try writer.append(weight, to: name)
-                warnOfNonFinite(weight, name, progress)
-            case nil:
-                preconditionFailure("a tensor that was not declared")
             }
+            progress.advance(by: 1, name)
         }
         try writer.finish()
         progress.end()
@@ -84,25 +103,68 @@ struct OutputAssembly {
         return writer
     }
 
-    private func file(of group: Int) throws -> SafetensorsFile? {
-        try tensorFiles[group].map(openFiles.file)
+    private var origins: [String: Origin] {
+        Dictionary(uniqueKeysWithValues: tensors.map { ($0.declaration.name, $0.origin) })
     }
 
-    /// nil for types that are not computed with.
-    private func numbers(of name: String, _ bytes: TensorBytes) -> MatrixOperand? {
-        guard let tensor = checkpoint.tensor(named: name), let type = tensor.dtype.elementType else { return nil }
-        return MatrixOperand(
-            base: bytes.base, type: type, rows: 1, columns: tensor.elementCount, rowStride: tensor.elementCount,
-            owner: bytes.owner)
+    /// Bytes of an uncompressed tensor that are in memory at one time; a multiple of the size of any number.
+    private static let pieceBytes = 16 << 20
+
+    /// Hands a tensor over as it lies in memory, in pieces where it may be large.
+    private func copy(
+        _ name: String, from origin: Origin?, _ progress: any ProgressReporter, matrix: (MatrixOperand) throws -> Void,
+        bytes: (TensorBytes) throws -> Void
+    ) throws {
+        switch origin {
+        case .source(let original):
+            let count = checkpoint.tensor(named: original)?.byteCount ?? 0
+            var isFinite = true
+            for start in stride(from: 0, to: count, by: Self.pieceBytes) {
+                let content = try checkpoint.bytes(of: original, in: start..<min(start + Self.pieceBytes, count))
+                try bytes(content)
+                if isFinite { isFinite = !warnOfNonFinite(content, of: original, at: start, progress) }
+                checkpoint.dropPages(of: original)
+            }
+        case .group(let group):
+            guard let file = try file(of: name, group) else { preconditionFailure("listed without its file") }
+            try bytes(try file.bytes(of: name))
+            file.dropPages(of: name)
+        case .slice(let module):
+            let weight = try checkpoint.operand(of: module)
+            try matrix(weight)
+            warnOfNonFinite(weight, name, from: 0, progress)
+        case nil:
+            preconditionFailure("a tensor that was not declared")
+        }
+    }
+
+    private func file(of tensor: String, _ group: Int) throws -> SafetensorsFile? {
+        try sources.file(of: tensor, group: group).map(openFiles.file)
+    }
+
+    /// Looks at a piece of a tensor that begins at a byte; types that are not computed with are not looked at.
+    private func warnOfNonFinite(
+        _ bytes: TensorBytes, of name: String, at start: Int, _ progress: any ProgressReporter
+    ) -> Bool {
+        guard let type = checkpoint.tensor(named: name)?.dtype.elementType else { return false }
+        let count = bytes.count / type.bytes
+        let numbers = MatrixOperand(
+            base: bytes.base, type: type, rows: 1, columns: count, rowStride: count, owner: bytes.owner)
+        return warnOfNonFinite(numbers, name, from: start / type.bytes, progress)
     }
 
     /// Looks at numbers that were just copied, and so are in the cache. What is not selected is not this job's to judge,
     /// but a model with NaN in it will not run.
-    private func warnOfNonFinite(_ numbers: MatrixOperand?, _ name: String, _ progress: any ProgressReporter) {
-        guard let numbers, let place = firstNonFinite(numbers) else { return }
-        let number = numbers[place.row, place.column], position = place.row * numbers.columns + place.column
+    /// - Returns: whether there was one to warn of.
+    @discardableResult
+    private func warnOfNonFinite(
+        _ numbers: MatrixOperand, _ name: String, from first: Int, _ progress: any ProgressReporter
+    ) -> Bool {
+        guard let place = firstNonFinite(numbers) else { return false }
+        let number = numbers[place.row, place.column], position = first + place.row * numbers.columns + place.column
         progress.log(
             .warning, "tensor \"\(name)\" has \(number) at element \(position); it is not selected and copied as it is")
+        return true
     }
 
     /// Numbers that are no parameters: positions of pivots, bit maps.
@@ -120,15 +182,20 @@ struct OutputAssembly {
     // MARK: Tensors
 
     private mutating func list() throws {
-        var biases: [String: String] = [:]
+        var biases: [String: String] = [:], modulesOfBias: [String: [LinearModule]] = [:]
         for module in checkpoint.compressibleModules {
-            guard let bias = module.biasName, let schema = compressed[module.name]?.schema else { continue }
+            guard let bias = module.biasName else { continue }
+            modulesOfBias[bias, default: []].append(module)
+            guard let schema = compressed[module.name]?.schema else { continue }
             biases[bias] = MethodRegistry.library.biasName(of: module.name, schema: schema)
         }
         let tiedHead: String? = if case .identical(let head, _) = try checkpoint.tiedHead() { head } else { nil }
         var listed: Set<String> = []
         for tensor in checkpoint.tensors where tensor.name != tiedHead {
             let modules = modulesOfWeight[tensor.name] ?? []
+            let deciding = modules + (modulesOfBias[tensor.name] ?? [])
+            // The front of the output ends here.
+            if deciding.contains(where: { groupOfModule[$0.name] != nil && !finished.contains($0.name) }) { break }
             if modules.contains(where: { compressed[$0.name] != nil }) {
                 // Where the first factor of several stood.
                 for module in modules where listed.insert(module.name).inserted { try list(module) }
@@ -148,7 +215,7 @@ struct OutputAssembly {
             return
         }
         for name in result.tensors {
-            guard let tensor = try file(of: group)?.tensor(named: name) else {
+            guard let tensor = try file(of: name, group)?.tensor(named: name) else {
                 throw JobError.badInput("the tensor \(name) of a finished matrix is gone")
             }
             tensors.append((TensorDeclaration(name: name, dtype: tensor.dtype, shape: tensor.shape), .group(group)))
