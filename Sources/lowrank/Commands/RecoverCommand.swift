@@ -45,8 +45,8 @@ struct RecoverCommand: Command {
         examples: [
             Example("lowrank recover small --reference model --text wiki.txt -o better", "The whole network"),
             Example(
-                "lowrank recover small --reference model --text t.txt --stages layers --stages blocks -o out",
-                "Block by block"),
+                "lowrank recover small --reference model --text t.txt --stages layers -o out",
+                "Matrix by matrix, for little memory"),
         ])
 
     private let request: RecoveryRequest
