@@ -45,7 +45,10 @@ struct ReportCommandTests {
 
     @Test("trains and stacks have a spectrum for every bond and mode, with its cut", arguments: [
         ("tt --tt-order 3 --keep 0.5", ["bond 1", "bond 2"]),
-        ("tucker --tucker-group layers --share-layers 5 --tucker-form full --keep 0.3", ["members", "outputs", "inputs"]),
+        (
+            "tucker --tucker-group layers --share-layers 5 --tucker-form full --keep 0.3",
+            ["members", "outputs", "inputs"]
+        ),
         ("tucker --keep 0.5", nil),
     ] as [(String, [String]?)])
     func spectraOfOtherMethods(method: String, names: [String]?) throws {

@@ -65,8 +65,8 @@ public struct ConversionResult: Sendable {
 
     public func json(output: String) -> JSON {
         [
-            "output": JSON(output), "converted": JSON(forms), "unchanged": JSON(others.count), "tensor_bytes": JSON(bytes),
-            "largest_change": JSON(largestChange),
+            "output": JSON(output), "converted": JSON(forms), "unchanged": JSON(others.count),
+            "tensor_bytes": JSON(bytes), "largest_change": JSON(largestChange),
         ]
     }
 }

@@ -44,8 +44,8 @@ public struct ConvertJob: Sendable {
         let layout = try ConvertedLayout(checkpoint, storage: storage)
         guard !layout.forms.isEmpty else {
             throw JobError.badInput(
-                "none of its \(layout.others.count) compressed matrices (\(layout.otherSchemas)) is a product of two thin "
-                    + "ones, so there is nothing to convert; reconstruct gives the dense checkpoint", file: input)
+                "none of its \(layout.others.count) compressed matrices (\(layout.otherSchemas)) is a product of two "
+                    + "thin ones, so there is nothing to convert; reconstruct gives the dense checkpoint", file: input)
         }
         let originals = try reference.map { Originals(try Checkpoint(path: $0)) }
         try SpaceCheck.require(bytes: layout.byteCount, at: output)

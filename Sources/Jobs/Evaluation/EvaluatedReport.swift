@@ -19,7 +19,8 @@ struct EvaluatedReport {
         self.folder = folder
         guard FileManager.default.fileExists(atPath: path) else {
             throw JobError.usage(
-                "--report: \(folder) has no report.json to write the figures into; compress writes one beside its output")
+                "--report: \(folder) has no report.json to write the figures into; compress writes one "
+                    + "beside its output")
         }
         guard try JSON.parse(file: path)["report_version"]?.int == 1 else {
             throw JobError.usage("--report: \(path) is not the report of a compression, version 1")

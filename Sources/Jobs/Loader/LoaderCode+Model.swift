@@ -100,7 +100,7 @@ extension LoaderCode {
 
 
     class OlderKeys:
-        """What a configuration adds: transformers 4 knows no `rope_parameters`, which is what 5 saves, but its parts."""
+        """What a configuration adds: transformers 4 knows the parts of `rope_parameters`, which is what 5 saves."""
 
         @classmethod
         def from_dict(cls, config_dict, **options):
