@@ -86,6 +86,8 @@ FORMS = {
     "saten-1:4": "saten --saten-pattern 1:4 --keep 0.6",
     "saten-pivot": "saten --storage pivot --keep 0.6",
     "saten-tt": "saten --saten-low-rank tt --saten-density 0.1 --keep 0.6",
+    "saten-tt-pivot": "saten --saten-low-rank tt --saten-density 0.1 --storage pivot --keep 0.6",
+    "tt-outliers": "tt --tt-outliers 1e-3 --keep 0.6",
 }
 
 

@@ -15,7 +15,7 @@ struct MatrixVectorProduct {
     static let mostVectors = 4
     /// Below this many operations, waking another thread costs more than it saves.
     private static let smallestShared = 200_000
-    /// Bytes of the matrix that are used for all vectors before the next: an eighth of L2, so that threads end together.
+    /// Bytes of the matrix that are used for all vectors before the next: small, so that threads end together.
     private static let blockBytes = 1 << 17
 
     /// Whether the product has this form; `product` or its transposition then goes to `init`.

@@ -58,7 +58,9 @@ public struct LayerBenchmarkJob: Sendable {
         var copies: [String: StoredTensor] = [:]
         for number in layer.numbers {
             let tensor = number.tensor
-            copies[number.fullName(in: module)] = tensor.operand().map { StoredTensor($0, as: $0.type, shape: tensor.shape) }
+            copies[number.fullName(in: module)] = tensor.operand().map {
+                StoredTensor($0, as: $0.type, shape: tensor.shape)
+            }
         }
         do {
             return try layer.replacing(module: module, copies)
@@ -70,7 +72,8 @@ public struct LayerBenchmarkJob: Sendable {
     /// Equal for layers that do the same work: schema, size and entry, but for the names of what is shared.
     private static func form(of layer: any LinearOperator) -> String {
         let names = ["group", "slice", "basis"]
-        let entry = layer.entry.entries.filter { !names.contains($0.key) }.map { "\($0.key) \($0.value.text(pretty: false))" }
+        let entry = layer.entry.entries.filter { !names.contains($0.key) }
+            .map { "\($0.key) \($0.value.text(pretty: false))" }
         return "\(layer.schema) \(layer.outFeatures) \(layer.inFeatures) \(layer.bytes) \(entry)"
     }
 }
