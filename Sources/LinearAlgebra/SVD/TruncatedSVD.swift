@@ -12,7 +12,7 @@ import MatrixCore
 /// ```
 ///
 /// - Method: by default the Gram matrix of the short side, its eigenvectors, and one product with A for the other
-///   factor (`Route.gram`). For a given rank all but the tridiagonal problem is computed in Float first, and kept if
+///   factor (`Route.gram`). For a given rank all but the eigenvalues is computed in Float first, and kept if
 ///   its residual and its vectors, measured with A itself, pass (`SVDProblem+Mixed`); otherwise in Float64. Forming the
 ///   Gram matrix squares the condition, which costs digits of *small* singular values only; the error of the truncation
 ///   is of second order in them. Where that is not enough, the route `direct` repeats the step on what the leading
