@@ -177,13 +177,15 @@ public final class SequentialCorrection {
 }
 
 extension InputMoments {
-    /// Σ x xᵀ as a metric; one of few tokens is drawn towards the identity, see `Shrinkage`.
+    /// Σ x xᵀ as a metric; one of few tokens is drawn towards the identity, see `Shrinkage`. Where all tokens are zero, as
+    /// behind layers that give nothing, it is the identity.
     ///
     /// - Parameter leastRidge: what is added to the diagonal at least, in units of the mean of the diagonal.
     public func metric(leastRidge: Double = 0) throws(LinearAlgebraError) -> GramMetric {
         let moment = moment
         let isEnough = tokens >= Shrinkage.enoughTokensPerFeature * features
         let mean = (0..<features).reduce(0) { $0 + moment[$1, $1] } / Double(max(features, 1))
+        guard mean > 0 || !mean.isFinite else { return try GramMetric(moment: moment, ridge: 1) }
         return try GramMetric(
             moment: moment, ridge: max(isEnough ? 0 : Shrinkage(of: self).ridge, leastRidge * mean))
     }

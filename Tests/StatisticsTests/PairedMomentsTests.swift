@@ -39,6 +39,18 @@ struct PairedMomentsTests {
         return sum
     }
 
+    /// Behind layers that give nothing no input says anything, and every weight stays as it is.
+    @Test func inputsThatAreAllZeroLeaveTheWeight() throws {
+        let moments = PairedMoments(features: Self.features)
+        moments.add(x.view, Matrix(rows: Self.count, columns: Self.features).view)
+        let correction = try moments.correction()
+        let target = correction.target(for: MatrixOperand(weight))
+        for row in 0..<Self.outputs {
+            for column in 0..<Self.features { #expect(target[row, column] == Double(weight[row, column])) }
+        }
+        #expect(abs(correction.relativeError(of: weight, for: MatrixOperand(weight)) - 1) < 1e-12)
+    }
+
     private func squares(_ a: Matrix, _ b: Matrix) -> Double {
         zip(a.elements, b.elements).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
     }
