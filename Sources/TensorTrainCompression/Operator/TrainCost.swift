@@ -3,8 +3,9 @@
 /// A product also packs its operands and writes its result. Where a side is short this takes longer than the
 /// multiply-adds, which the ranks of thin bonds and small modes often are.
 ///
-/// The three figures are fits to measured times of trains of two and three cores of 4096 × 4096 on two cores with
-/// AVX-512; where multiply-adds are slower, they weigh too much, and routes with fewer but larger products are taken.
+/// The three figures are estimates, held against trains of two and three cores of 4096 × 4096 on two cores with AVX-512
+/// (`Scripts/bench_layers.py`); where multiply-adds are slower, they weigh too much, and routes with fewer but larger
+/// products are taken.
 enum TrainCost {
     /// For every number of an operand.
     static let packed = 12.0
