@@ -50,7 +50,15 @@ public struct DenseMatrix<Element: MatrixElement>: Sendable {
 
     /// A copy of the elements that a view shows.
     public init(_ view: MatrixView<Element>) {
-        self.init(rows: view.rows, columns: view.columns) { view[$0, $1] }
+        self.init(uninitializedRows: view.rows, columns: view.columns)
+        for row in 0..<rows {
+            let source = view.base + row * view.rowStride, target = buffer.base + row * columns
+            if view.columnStride == 1 {
+                target.update(from: source, count: columns)
+            } else {
+                for column in 0..<columns { target[column] = source[column * view.columnStride] }
+            }
+        }
     }
 
     private init(rows: Int, columns: Int, buffer: AlignedBuffer<Element>) {

@@ -5,24 +5,28 @@ import MatrixCore
 
 /// Least squares X of X P ≈ F, for rows P (r × n) as they are stored and rows F (k × n) that should follow from them.
 ///
-/// 1. In Float, by the normal equations X (P Pᵀ) = F Pᵀ, from P and F as they lie in memory. Taken where what Float
-///    rounds away adds less to the error than a hundredth of what rounding X to its type is going to.
+/// 1. In Float, from P and F as they lie in memory: a guess X₀ is corrected by the normal equations of what it leaves,
+///    R = F − X₀ P,   (X − X₀) (P Pᵀ) = R Pᵀ.   Taken where what Float rounds away adds less to the error than a
+///    thousandth of what rounding X to its type is going to.
 /// 2. Otherwise in Double, Pᵀ = QR and X = F Q R⁻ᵀ, where the condition of P does not count squared.
 ///
-/// Elements of P Pᵀ and F Pᵀ are off by ν‖p_i‖‖p_j‖ and ν‖f_i‖‖p_j‖, in no direction. So, to first order and with D the
+/// Elements of P Pᵀ and R Pᵀ are off by ν‖p_i‖‖p_j‖ and ν‖r_i‖‖p_j‖, in no direction. So, to first order and with D the
 /// lengths of the rows of P, the squared error grows by
 ///
-///     ν² (‖F‖² + ‖X D‖²) · tr(D (P Pᵀ)⁻¹ D),
+///     ν² (‖R‖² + ‖(X − X₀) D‖²) · tr(D (P Pᵀ)⁻¹ D),
 ///
-/// the trace measured with random signs; rounding X by a relative ρ adds ρ²‖X D‖².
+/// the trace measured with random signs; rounding X by a relative ρ adds ρ²‖X D‖². What R is off by counts only as far
+/// as it lies in the span of P, and is less.
 ///
-/// - Cost: r²n + 2krn + 2kr² operations in Float; in Double 4r²n + 2krn + kr².
+/// - Cost: r²n + 4krn + 2kr² operations in Float; in Double 4r²n + 2krn + kr².
 /// - Source: Golub and Van Loan, Matrix Computations, §5.3; the trace is Hutchinson's estimate.
 struct PivotFit {
     /// P (r × n).
     let rows: MatrixOperand
     /// F (k × n).
     let target: MatrixOperand
+    /// X₀ (k × r): the better, the less Float has to be exact about.
+    let guess: Matrix
     /// What X is rounded to.
     let type: ElementType
 
@@ -31,7 +35,7 @@ struct PivotFit {
     /// ρ in units of the distance from 1 to the next number of the type, over evenly spread numbers.
     private static let typicalRounding = 0.2
     /// Most that Float may add, as a share of what rounding X does.
-    private static let allowedShare = 0.01
+    private static let allowedShare = 0.001
     /// Vectors of random signs.
     private static let probes = 8
 
@@ -51,12 +55,26 @@ struct PivotFit {
         guard let root = Self.root(of: gram) else { return nil }
         let amplification = Self.trace(lengths, root)
         convert(MatrixOperand(root), into: MutableMatrixOperand(gram.mutableView()))
+        var left = Matrix(uninitializedRows: target.rows, columns: target.columns)  // R (k × n)
+        convert(target, into: MutableMatrixOperand(left.mutableView()))
+        multiply(MatrixOperand(guess), rows, into: left.mutableView(), alpha: -1, beta: 1)
         var solution = Matrix(uninitializedRows: target.rows, columns: rows.rows)
         let view = solution.mutableView()
-        multiply(target, rows.transposed, into: view)
+        multiply(MatrixOperand(left), rows.transposed, into: view)
         solveTriangular(gram.view, .lower, into: view.transposed)
         solveTriangular(gram.view.transposed, .upper, into: view.transposed)
-        return isSound(view.readable, lengths, amplification) ? solution : nil
+        let known = guess.view
+        let corrected = Self.squaredLengths(view.readable, lengths)
+        parallelFor(view.rows) { row in
+            for column in 0..<view.columns { view[row, column] += known[row, column] }
+        }
+        let noise =
+            Self.productRounding * Self.productRounding
+            * (sumOfSquares(MatrixOperand(left)) + corrected) * amplification
+        let rounding = Self.typicalRounding * type.epsilon
+        let whole = Self.squaredLengths(view.readable, lengths)
+        // Written so that a NaN fails.
+        return whole.isFinite && noise <= Self.allowedShare * rounding * rounding * whole ? solution : nil
     }
 
     /// L of G = L Lᵀ; nil where G is not definite in Double.
@@ -78,21 +96,18 @@ struct PivotFit {
         return sumOfSquares(MatrixOperand(signs)) / Double(probes)
     }
 
-    private func isSound(_ solution: MatrixView<Float>, _ lengths: [Double], _ amplification: Double) -> Bool {
-        let sums = AlignedBuffer<Double>(uninitializedCount: solution.rows)
-        parallelFor(solution.rows) { row in
+    /// ‖X D‖².
+    private static func squaredLengths(_ x: MatrixView<Float>, _ lengths: [Double]) -> Double {
+        let sums = AlignedBuffer<Double>(uninitializedCount: x.rows)
+        parallelFor(x.rows) { row in
             var sum = 0.0
             for (column, length) in lengths.enumerated() {
-                let scaled = Double(solution[row, column]) * length
+                let scaled = Double(x[row, column]) * length
                 sum += scaled * scaled
             }
             sums.base[row] = sum
         }
-        let solved = (0..<solution.rows).reduce(0) { $0 + sums.base[$1] }  // ‖X D‖²
-        let inProducts = Self.productRounding * Self.productRounding * (sumOfSquares(target) + solved) * amplification
-        let relative = Self.typicalRounding * type.epsilon
-        // Written so that a NaN fails.
-        return solved.isFinite && inProducts <= Self.allowedShare * relative * relative * solved
+        return (0..<x.rows).reduce(0) { $0 + sums.base[$1] }
     }
 
     // MARK: Orthogonal factor

@@ -57,7 +57,8 @@ struct PivotForm {
         guard let stored = StoredTensor(MatrixOperand(rows), as: type).operand() else { return nil }
         let target = try target(choice, objective, stored: stored)
         return try PivotFit(
-            rows: objective.inputs.weighted(stored), target: objective.inputs.weighted(target), type: type
+            rows: objective.inputs.weighted(stored), target: objective.inputs.weighted(target),
+            guess: choice.interpolation, type: type
         ).solution()
     }
 

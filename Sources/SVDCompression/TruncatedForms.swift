@@ -36,8 +36,11 @@ struct TruncatedForms {
         let (a, b) = problem.basis(of: svd, rank: rank)
         let found = try PivotForm(a: a, b: b, objective: task.objective, storedAs: task.member.factorType)
         let others = found.form.otherRows()
-        let error = task.objective.relativeError(of: found.form.reconstruct(others: others))
         let (rows, rest, stored) = (found.unroundedRows, found.rest, found.form.pivotRows)
+        let error =
+            task.objective.isPlain
+            ? plainError(of: found.form, others)
+            : task.objective.relativeError(of: found.form.reconstruct(others: others))
         var candidate = Candidate(form: found.form, error: error, rank: rank) {
             let exact = Self.product(PivotForm.rows(rest, of: MatrixOperand(a)), b)
             return sumOfSquaredDifferences(MatrixOperand(rows), stored)
@@ -46,6 +49,16 @@ struct TruncatedForms {
         candidate.details["largest_coefficient"] = JSON(found.largestCoefficient)
         candidate.details["coefficient_norm"] = JSON(found.coefficientNorm)
         return candidate
+    }
+
+    /// ‖T − W'‖_F / ‖T‖_F, from the pivots and the other rows of W' where they lie.
+    private func plainError(of form: PivotOperator, _ others: Matrix) -> Double {
+        let target = task.objective.target, rows = form.rows.map { Int($0) }
+        let lost =
+            sumOfSquaredDifferences(PivotForm.rows(Array(rows[..<form.rank]), of: target), form.pivotRows)
+            + sumOfSquaredDifferences(PivotForm.rows(Array(rows[form.rank...]), of: target), MatrixOperand(others))
+        let norm = sumOfSquares(target)
+        return norm > 0 ? (lost / norm).squareRoot() : lost == 0 ? 0 : .infinity
     }
 
     /// What any matrix of a rank must lose, as a relative error in the metric of the objective; a rank that is at most

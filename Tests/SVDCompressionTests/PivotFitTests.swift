@@ -31,7 +31,7 @@ import Testing
         return total
     }
 
-    @Test(arguments: [(1, 7, 1), (3, 5, 4), (33, 70, 21), (64, 64, 10)], [1.0, 30])
+    @Test(arguments: [(1, 7, 1), (3, 5, 4), (33, 70, 21), (64, 64, 10)], [1.0, 30, 3000])
     func theLossIsThatOfTheOrthogonalRoute(shape: (Int, Int, Int), condition: Double) throws {
         let (count, width, others) = shape
         let p = try rows(count, width, condition: condition)
@@ -41,18 +41,26 @@ import Testing
             Matrix64(rows: width, columns: others) { Double(f[$1, $0]) }.view
         ).solution
         let least = loss({ best[$1, $0] }, p, f), scale = loss({ _, _ in 0 }, p, f)
-        for type in [ElementType.bfloat16, .float16] {
-            let x = try #require(try PivotFit(rows: MatrixOperand(p), target: MatrixOperand(f), type: type).solution())
+        let zeros = Matrix(rows: others, columns: count)
+        let near = Matrix(rows: others, columns: count) { Float(best[$1, $0]) * 1.01 }
+        for (type, guess) in [(ElementType.bfloat16, zeros), (.bfloat16, near), (.float16, zeros), (.float16, near)] {
+            let fit = PivotFit(rows: MatrixOperand(p), target: MatrixOperand(f), guess: guess, type: type)
+            let x = try #require(try fit.solution())
             let found = loss({ Double(x[$0, $1]) }, p, f)
-            // What rounding X to these types adds is far more than the two may differ by.
-            #expect(found - least <= 1e-6 * scale && found - least >= -1e-12 * scale)
+            func round(_ number: Float) -> Float {
+                type == .bfloat16 ? BFloat16(number).float : Half(number).float
+            }
+            let rounded = loss({ Double(round(Float(best[$1, $0]))) }, p, f)
+            #expect(found - least <= 0.01 * (rounded - least) + 1e-9 * scale && found - least >= -1e-9 * scale)
         }
     }
 
     @Test func rowsThatDependOnEachOtherHaveNoFit() throws {
         let p = Matrix(rows: 3, columns: 8) { Float(($0 + 1) * ($1 + 1)) }
         let f: Matrix = CounterRandom(seed: 4).normalMatrix(rows: 5, columns: 8)
-        #expect(try PivotFit(rows: MatrixOperand(p), target: MatrixOperand(f), type: .bfloat16).solution() == nil)
+        let fit = PivotFit(
+            rows: MatrixOperand(p), target: MatrixOperand(f), guess: Matrix(rows: 5, columns: 3), type: .bfloat16)
+        #expect(try fit.solution() == nil)
     }
 
     /// Squares that leave the range of Float are left to Double.
@@ -60,7 +68,8 @@ import Testing
         let p = try rows(4, 9, condition: 3)
         let scaled = Matrix(rows: 4, columns: 9) { p[$0, $1] * scale }
         let f = Matrix(rows: 2, columns: 9) { scaled[$0, $1] - 2 * scaled[$0 + 2, $1] }
-        let fit = PivotFit(rows: MatrixOperand(scaled), target: MatrixOperand(f), type: .bfloat16)
+        let fit = PivotFit(
+            rows: MatrixOperand(scaled), target: MatrixOperand(f), guess: Matrix(rows: 2, columns: 4), type: .bfloat16)
         let x = try #require(try fit.solution())
         for i in 0..<2 {
             for j in 0..<4 {
