@@ -17,6 +17,8 @@ final class SharedTruncation {
     private(set) lazy var problem = WhitenedProblem(objective)
     private let objective: Objective
     private let route: TruncatedSVD.Route
+    /// By which the spectrum was found.
+    private var explored: NestedTruncation?
     /// Of the sizes, and of the accuracies.
     private var sized: NestedTruncation?
     private var accurate: NestedTruncation?
@@ -40,7 +42,7 @@ final class SharedTruncation {
                 return [0, rank]
             }
         }
-        nested = found
+        explored = found
         return try found.truncated(to: 0).singularValues
     }
 
@@ -50,9 +52,13 @@ final class SharedTruncation {
         if case .randomized = route {
             return (try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: rank) }, rank)
         }
+        let computed = request.computedSize ?? 0
+        if let explored, computed <= explored.svd.ranks.max() ?? 0 {
+            return (try explored.truncated(to: computed), rank)
+        }
         let decomposition = try sized ?? decomposed(ranks: requests.compactMap(\.computedSize))
         sized = decomposition
-        return (try decomposition.truncated(to: request.computedSize ?? 0), rank)
+        return (try decomposition.truncated(to: computed), rank)
     }
 
     private func accurateTruncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
