@@ -8,7 +8,7 @@ float32 costs. `reconstruct` must give the product of the factors.
 
     swift build -c release
     python3 Scripts/check_spectra.py
-    python3 Scripts/check_spectra.py --keep 0.3 --storage pivot --work /tmp/spectra
+    python3 Scripts/check_spectra.py --keep 0.3 --storage pivot --work spectra
 """
 
 import argparse
