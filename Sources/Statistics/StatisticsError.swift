@@ -11,8 +11,8 @@ public enum StatisticsError: Error, Equatable, Sendable {
     case otherModel(file: String, expected: String, found: String)
     /// A layer whose input was not looked at.
     case noInput(file: String, module: String)
-    /// A layer whose outputs' gradients were not looked at.
-    case noGradients(file: String, module: String)
+    /// A layer whose outputs' gradients were not looked at; `others` where those of other layers were.
+    case noGradients(file: String, module: String, others: Bool)
     /// Two files that cannot be added.
     case mismatch(file: String, other: String, reason: String)
 }
@@ -28,9 +28,11 @@ extension StatisticsError: CustomStringConvertible {
                 + "\(expected.prefix(16))…; calibrate this checkpoint"
         case .noInput(let file, let module):
             "\(file) has no statistics for the inputs of \(module)"
-        case .noGradients(let file, let module):
-            "\(file) has no gradients towards the outputs of \(module); calibrate with --gradients always, or give "
-                + "another --objective"
+        case .noGradients(let file, let module, let others):
+            "\(file) has no gradients towards the outputs of \(module); "
+                + (others
+                    ? "they are collected for layers inside of blocks: give another --objective, or leave it out"
+                    : "calibrate with --gradients always, or give another --objective")
         case .mismatch(let file, let other, let reason):
             "\(file) and \(other) cannot be added: \(reason)"
         }
@@ -40,7 +42,7 @@ extension StatisticsError: CustomStringConvertible {
         switch self {
         case .safetensors(let error): error.file
         case .notStatistics(let file, _), .badTensor(let file, _, _), .otherModel(let file, _, _),
-            .noInput(let file, _), .noGradients(let file, _), .mismatch(let file, _, _):
+            .noInput(let file, _), .noGradients(let file, _, _), .mismatch(let file, _, _):
             file
         }
     }
@@ -49,7 +51,7 @@ extension StatisticsError: CustomStringConvertible {
         switch self {
         case .safetensors(let error): error.tensor
         case .badTensor(_, let tensor, _): tensor
-        case .noInput(_, let module), .noGradients(_, let module): module
+        case .noInput(_, let module), .noGradients(_, let module, _): module
         default: nil
         }
     }

@@ -51,6 +51,26 @@ struct OutputLockTests {
         #expect(try CountingJob(request: request).run() == 4)
     }
 
+    /// As a program does that is being started elsewhere in this process, until it is another program.
+    @Test func aCopyOfTheDescriptorKeepsNoLock() throws {
+        let lock = place.at(".out.lowrank-partial/lock")
+        var copy: Int32 = -1
+        var job = CountingJob(request: request)
+        job.beforeUnit = { index, _ in
+            guard index == 2 else { return }
+            var wanted = stat(), found = stat()
+            try #require(lstat(lock, &wanted) == 0)
+            let original = (0..<1024).first { fstat($0, &found) == 0 && found.st_ino == wanted.st_ino }
+            copy = dup(Int32(try #require(original)))
+            throw JobError.interrupted(kept: nil)
+        }
+        #expect(job.failure() != nil && copy >= 0)
+        var resumed = request
+        resumed.resume = true
+        #expect(try CountingJob(request: resumed).run() == 2)
+        close(copy)
+    }
+
     @Test func manyRunsAtOnceGiveOneOutput() throws {
         let request = OutputRequest(place.at("out"), inputs: [], force: true)
         DispatchQueue.concurrentPerform(iterations: 16) { _ in

@@ -121,7 +121,9 @@ struct SequentialCommandTests {
         }
         let missing = try ProgramRun.of(words("x", ["--stats", plain, "--objective", "kfac"]))
         #expect(missing.code == 3)
-        #expect(missing.errors.contains("no gradients towards the outputs of"), "\(missing.errors)")
+        #expect(missing.errors.contains("calibrate with --gradients always"), "\(missing.errors)")
+        let head = try ProgramRun.of(words("x", ["--stats", stats, "--include", "lm_head"]))
+        #expect(head.code == 3 && head.errors.contains("for layers inside of blocks"), "\(head.errors)")
         let unused = try ProgramRun.of(words("x", ["--objective", "asvd", "--stats", stats, "--allocation", "loss"]))
         #expect(unused.code == 2 && unused.errors.contains("does not use --text"), "\(unused.errors)")
     }

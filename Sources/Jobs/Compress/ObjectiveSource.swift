@@ -108,7 +108,8 @@ struct ObjectiveSource: ObjectiveProvider, Sendable {
     private static func checkGradients(_ statistics: ActivationStatistics, _ modules: [LinearModule]) throws {
         for module in modules {
             guard let gradients = statistics.gradients(of: module.name) else {
-                throw StatisticsError.noGradients(file: statistics.path, module: module.name)
+                throw StatisticsError.noGradients(
+                    file: statistics.path, module: module.name, others: !statistics.header.gradients.isEmpty)
             }
             guard gradients.features == module.outFeatures else {
                 throw StatisticsError.badTensor(

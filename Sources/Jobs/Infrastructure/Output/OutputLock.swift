@@ -35,7 +35,11 @@ final class OutputLock {
         Self.write(String(getpid()), to: descriptor)
     }
 
-    deinit { close(descriptor) }
+    /// Unlocks by name: a program that is being started shares the descriptor for a moment, and would keep the lock.
+    deinit {
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     private static func isStill(_ descriptor: Int32, at path: String) -> Bool {
         var held = stat(), found = stat()
