@@ -13,6 +13,8 @@ struct BlockedProduct {
     private let bytes: Int
     /// Below this many operations, waking another thread costs more than it saves.
     private static let smallestShared = 2_000_000
+    /// Of fewer pieces of work than this, blocks are halved, so that the last piece keeps no thread waiting for long.
+    private static let fewestPieces = 16
 
     init(_ product: Product, _ set: InstructionSet) {
         self.product = product
@@ -97,7 +99,11 @@ struct BlockedProduct {
         _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, isFirst: Bool, _ panels: Panels
     ) {
         let rowBlocks = evenPieces(rows.count, limit: blocking.blockRows, unit: kernels.tile.rows)
-        let columnBlocks = evenPieces(columns.count, limit: blocking.blockColumns, unit: kernels.tile.columns)
+        let wideBlocks = evenPieces(columns.count, limit: blocking.blockColumns, unit: kernels.tile.columns)
+        let columnBlocks =
+            rowBlocks.count * wideBlocks.count >= Self.fewestPieces
+            ? wideBlocks
+            : evenPieces(columns.count, limit: blocking.blockColumns / 2, unit: kernels.tile.columns)
         let operations = 2 * rows.count * columns.count * depth.count
         // Neighbours in the order of work share the block of b, which is then still in L2.
         share(rowBlocks.count * columnBlocks.count, operations) { index, worker in
