@@ -122,12 +122,12 @@ def full_disks(program, new, points):
 def fill(folder, free):
     """Takes all space but some."""
     available = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    with open(folder / "filler", "wb") as file:
+    # Without a buffer: one that the full disk refuses would be written again, and refused again, at the end.
+    with open(folder / "filler", "wb", buffering=0) as file:
         try:
             left = max(available - free, 0)
             while left > 0:
                 left -= file.write(b"\0" * min(left, 1 << 16))
-            file.flush()
         except OSError:
             pass
 
