@@ -105,7 +105,7 @@ struct BlockedProduct {
             ? wideBlocks
             : evenPieces(columns.count, limit: blocking.blockColumns / 2, unit: kernels.tile.columns)
         let operations = 2 * rows.count * columns.count * depth.count
-        // Neighbours in the order of work share the block of b, which is then still in L2.
+        // Neighbours in the order of work share the block of b, which is then still in a cache.
         share(rowBlocks.count * columnBlocks.count, operations) { index, worker in
             let blockRows = rowBlocks[index % rowBlocks.count]
             let blockColumns = columnBlocks[index / rowBlocks.count]

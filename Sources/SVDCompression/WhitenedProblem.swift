@@ -70,7 +70,7 @@ struct WhitenedProblem {
     /// A (m × r) and B (r × n) of the optimum of a rank, all of the scale in B: in the plain case A has orthonormal
     /// columns.
     func basis(of svd: SVDResult, rank: Int) -> (a: Matrix, b: Matrix) {
-        let u = leading(rank, of: svd.u)
+        let u = svd.u.leadingColumns(rank)
         if objective.isPlain {
             var b = Matrix(uninitializedRows: rank, columns: svd.v.rows)
             let target = b.mutableView(), values = svd.singularValues
@@ -106,14 +106,6 @@ struct WhitenedProblem {
         parallelFor(right.rows) { index in
             for column in 0..<right.columns { right[index, column] /= factors[index] }
         }
-    }
-
-    /// The first columns; the matrix itself where that is all.
-    private func leading(_ count: Int, of matrix: Matrix) -> Matrix {
-        if count == matrix.columns { return matrix }
-        var result = Matrix(uninitializedRows: matrix.rows, columns: count)
-        convert(MatrixOperand(matrix.view.columns(0..<count)), into: MutableMatrixOperand(result.mutableView()))
-        return result
     }
 }
 

@@ -1,5 +1,4 @@
 import CommandLineKit
-import Dispatch
 import Kernels
 import LinearAlgebra
 import MatrixCore
@@ -38,9 +37,9 @@ public struct BenchmarkJob: Sendable {
             var fastest = Double.infinity
             for _ in 0..<repetitions {
                 try interruption.check()
-                let start = DispatchTime.now().uptimeNanoseconds
+                let watch = Stopwatch()
                 try work.run()
-                fastest = min(fastest, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
+                fastest = min(fastest, watch.seconds)
             }
             results.append(BenchmarkResult(item: item, seconds: fastest, stages: work.stages))
             progress.advance(by: 1, item.operation.rawValue)

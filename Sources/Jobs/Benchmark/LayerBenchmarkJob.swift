@@ -1,7 +1,6 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
-import Dispatch
 import Kernels
 import MatrixCore
 
@@ -114,8 +113,8 @@ private struct LayerPair {
     }
 
     private static func seconds(_ work: () -> Void) -> Double {
-        let start = DispatchTime.now().uptimeNanoseconds
+        let watch = Stopwatch()
         work()
-        return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+        return watch.seconds
     }
 }

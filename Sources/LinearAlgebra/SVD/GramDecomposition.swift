@@ -50,15 +50,5 @@ final class GramDecomposition {
     }
 
     /// The first of them.
-    func vectors(rank: Int) -> Matrix64 {
-        let all = transformedVectors()
-        return all.columns == rank ? all : Matrix64(all.view.columns(0..<rank))
-    }
-}
-
-extension Matrix {
-    /// The first columns; the matrix itself where that is all.
-    func leadingColumns(_ count: Int) -> Matrix {
-        count == columns ? self : Matrix(view.columns(0..<count))
-    }
+    func vectors(rank: Int) -> Matrix64 { transformedVectors().leadingColumns(rank) }
 }
