@@ -1,7 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#endif
-
 /// Memory for `count` elements, aligned to a cache line, freed with the last reference.
 ///
 /// All raw memory of matrices and tensors lives here. The class says nothing about who may write: `DenseMatrix` adds
@@ -13,13 +9,22 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
     public let count: Int
     public let base: UnsafeMutablePointer<Element>
 
+    /// Of the block in the reserve that this is; nil for one that the allocator has given.
+    private let reservedBytes: Int?
+
     /// Memory whose contents are undefined until written.
     public init(uninitializedCount count: Int) {
         precondition(count >= 0, "a buffer cannot have \(count) elements")
         self.count = count
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
-        Self.askForLargePages(memory, bytes)
+        let memory: UnsafeMutableRawPointer
+        if bytes >= MemoryReserve.leastBytes {
+            let block = MemoryReserve.shared.take(bytes, alignment: Self.alignment)
+            (memory, reservedBytes) = (block.memory, block.bytes)
+        } else {
+            memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
+            reservedBytes = nil
+        }
         base = memory.bindMemory(to: Element.self, capacity: max(count, 1))
     }
 
@@ -33,22 +38,12 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
         base.initialize(from: other.base, count: count)
     }
 
-    /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks them
-    /// up again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
-    private static func askForLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
-        #if canImport(Glibc)
-        guard bytes >= leastLargePageBytes else { return }
-        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-        let start = (Int(bitPattern: memory) + page - 1) / page * page
-        let end = (Int(bitPattern: memory) + bytes) / page * page
-        madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE)
-        #endif
-    }
-
-    /// Two large pages: less may not hold a whole one.
-    private static var leastLargePageBytes: Int { 4 << 20 }
-
     deinit {
-        UnsafeMutableRawPointer(base).deallocate()
+        let memory = UnsafeMutableRawPointer(base)
+        if let reservedBytes {
+            MemoryReserve.shared.give(memory, bytes: reservedBytes)
+        } else {
+            memory.deallocate()
+        }
     }
 }
