@@ -65,12 +65,12 @@ enum Program {
         case .version:
             terminal.publish(text: { specification.versionText }, json: { specification.versionJSON })
             return .done
-        case .help(let command, _):
-            HelpCommand.show(command, of: specification, terminal)
+        case .help(let topic, _):
+            HelpCommand.show(topic, of: specification, terminal)
             return .done
         case .run(let chosen, let arguments):
             guard let type = commands.first(where: { $0.specification.name == chosen.name }) else {
-                throw specification.unknownCommand(chosen.name)
+                throw specification.unknownCommand([chosen.name])
             }
             try InstructionSet.select(environment: ProcessInfo.processInfo.environment)
             if let threads = arguments[GlobalOptions.threads] { Threads.count = threads }

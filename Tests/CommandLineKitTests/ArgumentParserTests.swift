@@ -76,13 +76,24 @@ struct ArgumentParserTests {
         #expect(values.optionWords.map(\.words) == [["b", "a"], ["o"], [], ["4"]])
     }
 
-    @Test(arguments: ["--help", "compress --help", "compress -h --bogus", "compress --keep --help"])
-    func helpWinsOverMistakes(line: String) throws {
-        guard case .help(let command, _) = try Sample.program.parse(Sample.words(line)) else {
+    @Test(arguments: [
+        ("--help", ""), ("compress --help", "compress"), ("compress -h --bogus", "compress"),
+        ("compress --keep --help", "compress"), ("stats --help", "stats"), ("-h stats", "stats"),
+        ("stats --seed 3 -h", "stats"), ("stats merge --help", "stats merge"), ("stats --help merge", "stats merge"),
+    ])
+    func helpWinsOverMistakes(line: String, topic: String) throws {
+        guard case .help(let found, _) = try Sample.program.parse(Sample.words(line)) else {
             Issue.record("not help")
             return
         }
-        #expect((command?.name ?? "") == (line.hasPrefix("compress") ? "compress" : ""))
+        #expect(found.name == topic)
+    }
+
+    @Test(arguments: ["stats merge a -o s", "--seed 3 stats merge a -o s", "stats --seed=3 -q merge a -o s"])
+    func globalOptionsMayStandBetweenTheWordsOfACommand(line: String) throws {
+        let values = try Sample.run(line)
+        #expect(values[Sample.parts] == ["a"] && values[Sample.output] == "s")
+        #expect(values[Sample.seed] == (line.contains("seed") ? 3 : 0))
     }
 
     @Test(arguments: ["--version", "compress --version", "--quiet --version"])

@@ -80,7 +80,7 @@ struct DocumentTests {
     }
 
     @Test func theManualHasTheWordsOfTheHelp() {
-        let page = ManualPage.text(for: Sample.compress, of: Sample.program)
+        let page = ManualPage.text(for: .command(Sample.compress), of: Sample.program)
         #expect(page.hasPrefix(".TH \"SAMPLE\\-COMPRESS\" 1 \"\" \"sample 1.2.3\"\n.SH NAME\n"))
         #expect(page.contains("\n.SH TARGET\n.TP\n.B \\-\\-keep F\nShare of the parameters to keep\n"))
         #expect(page.contains("\n.nf\nsample compress model \\-o small \\-\\-keep 0.6\n.fi\n"))
@@ -89,7 +89,32 @@ struct DocumentTests {
         let requests = page.split(separator: "\n").filter { $0.hasPrefix(".") }.map { $0.prefix { $0 != " " } }
         let known: Set<Substring> = [".TH", ".SH", ".B", ".I", ".TP", ".PP", ".RS", ".RE", ".nf", ".fi"]
         #expect(known.isSuperset(of: requests))
-        #expect(ManualPage.text(for: nil, of: Sample.program).contains("\n.B stats merge\nJoin statistics\n"))
+        #expect(ManualPage.text(for: .program, of: Sample.program).contains("\n.B stats merge\nJoin statistics\n"))
+    }
+
+    @Test func aGroupListsItsCommands() throws {
+        let topic = try Sample.program.topic(["stats"])
+        #expect(
+            HelpText.text(for: topic, of: Sample.program) == """
+                Usage: sample stats <command> [arguments]
+
+                Commands:
+                  stats merge               Join statistics
+
+                Global options:
+                      --threads N           Threads to use
+                      --seed N              Seed of every random number (default: 0)
+                  -q, --quiet               Errors only
+                  -l, --loud                Everything
+                  -h, --help                Show this help and end
+                      --version             Show the version and end
+
+                'sample help stats <command>' explains a command.
+
+                """)
+        let page = ManualPage.text(for: topic, of: Sample.program)
+        #expect(page.hasPrefix(".TH \"SAMPLE\\-STATS\" 1"))
+        #expect(page.contains("\n.B stats merge\nJoin statistics\n") && !page.contains(".B compress"))
     }
 
     @Test(arguments: [20, 40, 80])

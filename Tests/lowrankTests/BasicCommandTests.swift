@@ -46,17 +46,56 @@ struct BasicCommandTests {
         #expect(try ProgramRun.of(line) == ProgramRun(code: 0, output: help, errors: ""))
     }
 
-    @Test func everyListedCommandHasHelpWithin80Columns() throws {
+    /// The commands of the contract; those of two words have a group before them.
+    private static let commands = [
+        "inspect", "plan", "calibrate", "stats show", "stats merge", "compress", "recover", "sweep", "verify",
+        "reconstruct", "convert", "extract-lora", "eval", "generate", "diagnose", "merge", "report", "bench",
+        "completions", "help",
+    ]
+
+    private static let groups = Set(
+        commands.map { $0.components(separatedBy: " ") }.filter { $0.count > 1 }.map { $0[0] }
+    ).sorted()
+
+    @Test func everyCommandIsListed() throws {
         let overview = try ProgramRun.of("help")
         #expect(overview.code == 0)
         #expect(try ProgramRun.of("--help") == overview)
-        let commands = commandNames(in: overview.output)
-        #expect(commands.contains("completions"))
-        for command in commands {
-            let help = try ProgramRun.of("help \(command)")
-            #expect(help.code == 0)
-            #expect(help.output.hasPrefix("Usage: lowrank \(command)"))
-            #expect(help.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(command)")
+        #expect(commandNames(in: overview.output).sorted() == Self.commands.sorted())
+    }
+
+    @Test(arguments: commands + groups)
+    func everyNameHasHelpWithin80ColumnsAndAPage(name: String) throws {
+        let help = try ProgramRun.of("help \(name)")
+        #expect(help.code == 0 && help.errors.isEmpty)
+        #expect(help.output.hasPrefix("Usage: lowrank \(name) "))
+        #expect(help.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
+        for line in ["\(name) --help", "\(name) -h", "--help \(name)", "--no-color \(name) --help --frobnicate"] {
+            #expect(try ProgramRun.of(line) == help, "\(line)")
+        }
+        #expect(try ProgramRun.of("\(name) --version").output == "lowrank 0.1.0\n")
+        let page = try ProgramRun.of("help --man \(name)")
+        #expect(page.code == 0)
+        let title = "lowrank \(name)".uppercased().split { " -".contains($0) }.joined(separator: "\\-")
+        #expect(page.output.hasPrefix(".TH \"\(title)\" 1 "))
+        for member in Self.commands where member.hasPrefix(name + " ") { #expect(help.output.contains("  \(member) ")) }
+    }
+
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func completionsKnowEveryCommand(shell: String) throws {
+        let script = try ProgramRun.of("completions \(shell)").output
+        let words = Set(script.split { !$0.isLetter && $0 != "-" })
+        for word in Self.commands.flatMap({ $0.split(separator: " ") }) { #expect(words.contains(word), "\(word)") }
+    }
+
+    /// A slip in any command is answered with that command.
+    @Test(arguments: commands + groups)
+    func aSlipIsAnsweredWithTheName(name: String) throws {
+        let slip = String(name.dropLast())
+        for line in [slip, "help \(slip)", "\(slip) --help"] {
+            let run = try ProgramRun.of(line)
+            #expect(run.code == 2 && run.output.isEmpty, "\(line)")
+            #expect(run.errors == "lowrank: error: unknown command '\(slip)'; did you mean '\(name)'?\n")
         }
     }
 
@@ -70,6 +109,11 @@ struct BasicCommandTests {
         ("completions bash --quiet --verbose", "one amount of talk only: --quiet and --verbose are given"),
         ("complétions", "unknown command 'complétions'; did you mean 'completions'?"),
         ("help halp", "unknown command 'halp'; did you mean 'help'?"),
+        ("help compress model", "unexpected argument 'model'"),
+        ("stats", "'stats' alone is no command; the commands are stats show, stats merge"),
+        ("stats shwo a", "unknown command 'stats shwo'; did you mean 'stats show'?"),
+        ("stats frobnicate", "unknown command 'stats frobnicate'; the commands are stats show, stats merge"),
+        ("stat show a", "unknown command 'stat show'; did you mean 'stats show'?"),
     ])
     func mistakesEndWithTwoAndOneMessage(line: String, message: String) throws {
         let run = try ProgramRun.of(line)

@@ -30,6 +30,9 @@ public struct CommandSpecification: Sendable {
     }
 
     public var options: [OptionSpecification] { sections.flatMap(\.options) }
+
+    /// The words of its name, at least one.
+    var words: [String] { name.split(separator: " ").map(String.init) }
 }
 
 /// Options under one heading of the help text.

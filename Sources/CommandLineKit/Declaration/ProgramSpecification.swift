@@ -30,16 +30,11 @@ public struct ProgramSpecification: Sendable {
 
     /// What `--version --json` prints: `{"name":…,"version":…}`.
     public var versionJSON: String { JSONText.object(["name": name, "version": version]) }
-
-    public func command(named name: String) -> CommandSpecification? {
-        commands.first { $0.name == name }
-    }
 }
 
 /// What a command line asks for.
 public enum Invocation: Sendable {
     case version(ParsedArguments)
-    /// Help on one command, or on the program.
-    case help(CommandSpecification?, ParsedArguments)
+    case help(HelpTopic, ParsedArguments)
     case run(CommandSpecification, ParsedArguments)
 }

@@ -4,14 +4,17 @@ public enum HelpText {
     /// Where the explanation of an option or argument begins.
     private static let column = 28
 
-    /// Help on one command, or on the program.
-    public static func text(for command: CommandSpecification?, of program: ProgramSpecification) -> String {
-        command.map { text(for: $0, of: program) } ?? text(for: program)
+    public static func text(for topic: HelpTopic, of program: ProgramSpecification) -> String {
+        switch topic {
+        case .program: text(for: program)
+        case .group(let family): text(for: family, of: program)
+        case .command(let command): text(for: command, of: program)
+        }
     }
 
     /// The same as a JSON document: `{"command":…,"help":…}`.
-    public static func json(for command: CommandSpecification?, of program: ProgramSpecification) -> String {
-        JSONText.object(["command": command?.name ?? "", "help": text(for: command, of: program)])
+    public static func json(for topic: HelpTopic, of program: ProgramSpecification) -> String {
+        JSONText.object(["command": topic.name, "help": text(for: topic, of: program)])
     }
 
     /// Help on one command.
@@ -22,30 +25,48 @@ public enum HelpText {
         if !command.arguments.isEmpty {
             blocks.append(["Arguments:"] + command.arguments.flatMap { entry("  " + $0.usage, $0.help) })
         }
-        blocks += (command.sections + [program.globals]).compactMap { section in
-            let options = section.options.filter { !$0.isHidden }
-            if options.isEmpty { return nil }
-            return ["\(section.title):"] + options.flatMap { entry("  " + $0.usage, help(of: $0)) }
-        }
+        blocks += (command.sections + [program.globals]).map(list).filter { !$0.isEmpty }
         if !command.examples.isEmpty {
             blocks.append(["Examples:"] + command.examples.flatMap(lines))
         }
-        return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+        return joined(blocks)
+    }
+
+    /// Help on commands that share their first word.
+    private static func text(for family: CommandFamily, of program: ProgramSpecification) -> String {
+        joined([
+            ["Usage: \(program.name) \(family.word) <command> [arguments]"], list(family.commands),
+            list(program.globals),
+            ["'\(program.name) help \(family.word) <command>' explains a command."],
+        ])
     }
 
     /// Help on the program: its commands and global options.
     public static func text(for program: ProgramSpecification) -> String {
-        let commands = program.commands.flatMap { entry("  " + $0.name, $0.summary) }
-        let options = program.globals.options.filter { !$0.isHidden }.flatMap { entry("  " + $0.usage, help(of: $0)) }
-        let blocks = [
+        joined([
             ["Usage: \(program.name) <command> [arguments]"],
             Wrapping.lines(program.summary + ".", width: width),
-            ["Commands:"] + commands,
-            ["\(program.globals.title):"] + options,
+            list(program.commands),
+            list(program.globals),
             ["Exit codes:"] + ExitCode.allCases.flatMap { entry("  \($0.rawValue)", $0.meaning) },
             ["'\(program.name) help <command>' explains a command."],
-        ]
-        return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+        ])
+    }
+
+    /// Blocks with an empty line between them.
+    private static func joined(_ blocks: [[String]]) -> String {
+        blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+    }
+
+    private static func list(_ commands: [CommandSpecification]) -> [String] {
+        ["Commands:"] + commands.flatMap { entry("  " + $0.name, $0.summary) }
+    }
+
+    /// The options of a section under its title; nothing where all are hidden.
+    private static func list(_ section: OptionSection) -> [String] {
+        let options = section.options.filter { !$0.isHidden }
+        return options.isEmpty
+            ? [] : ["\(section.title):"] + options.flatMap { entry("  " + $0.usage, help(of: $0)) }
     }
 
     /// `Usage: lowrank compress CKPT -o FOLDER [options]`

@@ -5,10 +5,13 @@ public struct ManualPage {
     private let program: ProgramSpecification
     private var lines: [String] = []
 
-    /// The page of one command, or of the program where there is none.
-    public static func text(for command: CommandSpecification?, of program: ProgramSpecification) -> String {
+    public static func text(for topic: HelpTopic, of program: ProgramSpecification) -> String {
         var page = ManualPage(program: program)
-        if let command { page.write(command) } else { page.writeProgram() }
+        switch topic {
+        case .program: page.writeProgram()
+        case .group(let family): page.write(family)
+        case .command(let command): page.write(command)
+        }
         return page.lines.joined(separator: "\n") + "\n"
     }
 
@@ -16,15 +19,24 @@ public struct ManualPage {
 
     private mutating func writeProgram() {
         writeHeading(program.name, summary: program.summary)
-        lines += [".SH SYNOPSIS", ".B \(Self.escaped(program.name))", ".I command", "[arguments]", ".SH COMMANDS"]
-        for command in program.commands { writeEntry(command.name, command.summary) }
+        writeCommands(program.commands, behind: program.name)
+    }
+
+    /// The page of the first word that several commands share.
+    private mutating func write(_ family: CommandFamily) {
+        writeHeading("\(program.name)-\(family.word)", summary: family.commands.map(\.name).joined(separator: ", "))
+        writeCommands(family.commands, behind: "\(program.name) \(family.word)")
+    }
+
+    private mutating func writeCommands(_ commands: [CommandSpecification], behind words: String) {
+        lines += [".SH SYNOPSIS", ".B \(Self.escaped(words))", ".I command", "[arguments]", ".SH COMMANDS"]
+        for command in commands { writeEntry(command.name, command.summary) }
         writeOptions(program.globals)
         writeExitCodes()
     }
 
     private mutating func write(_ command: CommandSpecification) {
-        let name = "\(program.name)-\(command.name.map { $0 == " " ? "-" : String($0) }.joined())"
-        writeHeading(name, summary: command.summary)
+        writeHeading(([program.name] + command.words).joined(separator: "-"), summary: command.summary)
         let words = command.arguments.map(\.usage) + command.options.filter(\.isRequired).map(\.shortestUsage)
         lines += [
             ".SH SYNOPSIS", ".B \(Self.escaped("\(program.name) \(command.name)"))",

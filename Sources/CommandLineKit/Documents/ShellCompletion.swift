@@ -15,47 +15,17 @@ extension ProgramSpecification {
         }
     }
 
-    /// The commands by their first word, in order.
-    var families: [CommandFamily] {
-        var families: [CommandFamily] = []
-        for command in commands {
-            let word = String(command.name.prefix { $0 != " " })
-            if let index = families.firstIndex(where: { $0.word == word }) {
-                families[index].commands.append(command)
-            } else {
-                families.append(CommandFamily(word: word, commands: [command]))
-            }
-        }
-        return families
-    }
-
     var visibleGlobals: [OptionSpecification] { globals.options.filter { !$0.isHidden } }
 
     /// Words known in advance that may follow: second words of names, and arguments that are choices.
     func followers(of family: CommandFamily) -> [String] {
-        let second = family.commands.filter { $0.name != family.word }
-            .map { String($0.name.dropFirst(family.word.count + 1)) }
-        return family.commands.flatMap(\.arguments).reduce(into: second) { words, argument in
+        family.commands.flatMap(\.arguments).reduce(into: family.members) { words, argument in
             switch argument.value.completion {
             case .choices(let choices): words += choices
             case .commands: words += families.map(\.word)
             case .nothing, .files, .folders: break
             }
         }
-    }
-}
-
-/// A command, or several that share their first word and complete together: `stats show` and `stats merge`.
-struct CommandFamily {
-    let word: String
-    var commands: [CommandSpecification]
-
-    var summary: String { commands[0].summary }
-
-    /// The options of all members, each once, without hidden ones.
-    var options: [OptionSpecification] {
-        var seen = Set<String>()
-        return commands.flatMap(\.options).filter { !$0.isHidden && seen.insert($0.name).inserted }
     }
 }
 

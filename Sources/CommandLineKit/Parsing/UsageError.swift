@@ -1,6 +1,8 @@
 /// What can be wrong with a command line.
 public enum UsageError: Error, Equatable, Sendable {
     case noCommand(known: [String])
+    /// The first word of several commands, alone.
+    case incompleteCommand(String, known: [String])
     case unknownCommand(String, suggestion: String?, known: [String])
     case unknownOption(String, suggestion: String?)
     /// The name belongs to another tool; `instead` says what to use here.
@@ -24,6 +26,8 @@ public enum UsageError: Error, Equatable, Sendable {
         switch self {
         case .noCommand(let known):
             "no command; the commands are \(known.joined(separator: ", "))"
+        case .incompleteCommand(let word, let known):
+            "'\(word)' alone is no command; the commands are \(known.joined(separator: ", "))"
         case .unknownCommand(let name, let suggestion, let known):
             "unknown command '\(name)'; "
                 + (suggestion.map { "did you mean '\($0)'?" } ?? "the commands are \(known.joined(separator: ", "))")

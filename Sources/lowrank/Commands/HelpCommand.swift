@@ -14,30 +14,28 @@ struct HelpCommand: Command {
             Example("lowrank help --man > lowrank.1", "Make the manual page of the program"),
         ])
 
-    /// Empty for the program itself.
-    private let name: String
+    /// The words of a command's name; none for the program itself.
+    private let words: [String]
     private let asManual: Bool
 
     init(_ arguments: ParsedArguments) {
-        name = arguments[Self.command].joined(separator: " ")
+        words = arguments[Self.command].flatMap { $0.split(separator: " ").map(String.init) }
         asManual = arguments[Self.manual]
     }
 
     func run(_ context: RunContext) throws -> ExitCode {
-        let command = context.program.command(named: name)
-        if command == nil && !name.isEmpty { throw context.program.unknownCommand(name) }
+        let topic = try context.program.topic(words)
         if asManual {
-            let page = ManualPage.text(for: command, of: context.program)
-            context.terminal.publish(text: { page }, json: { JSONText.object(["command": name, "man": page]) })
+            let page = ManualPage.text(for: topic, of: context.program)
+            context.terminal.publish(text: { page }, json: { JSONText.object(["command": topic.name, "man": page]) })
         } else {
-            Self.show(command, of: context.program, context.terminal)
+            Self.show(topic, of: context.program, context.terminal)
         }
         return .done
     }
 
-    /// - Parameter command: nil for help on the program.
-    static func show(_ command: CommandSpecification?, of program: ProgramSpecification, _ terminal: Terminal) {
+    static func show(_ topic: HelpTopic, of program: ProgramSpecification, _ terminal: Terminal) {
         terminal.publish(
-            text: { HelpText.text(for: command, of: program) }, json: { HelpText.json(for: command, of: program) })
+            text: { HelpText.text(for: topic, of: program) }, json: { HelpText.json(for: topic, of: program) })
     }
 }
