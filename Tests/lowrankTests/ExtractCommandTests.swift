@@ -105,36 +105,110 @@ struct ExtractCommandTests {
         #expect(run.code == 2 && run.errors.contains("--export peft"))
     }
 
-    /// A block with one expert, its numbers drawn apart by `step`.
-    private func expertModel(_ name: String, step: Float) throws -> String {
+    private static let expertCount = 2, intermediate = 5, hidden = 6
+
+    /// A block with two experts and a layer beside them, their numbers drawn apart by `step`.
+    private func expertModel(_ name: String, type: String = "mixtral", step: Float) throws -> String {
         let folder = folder.at(name), prefix = "model.layers.0."
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let modules = ["w1", "w2", "w3"].map { "block_sparse_moe.experts.0.\($0)" } + ["self_attn.q_proj"]
-        let names = modules.map { "\(prefix)\($0).weight" }
+        let experts = (0..<Self.expertCount).flatMap { expert in
+            [("w1", Self.intermediate, Self.hidden), ("w3", Self.intermediate, Self.hidden),
+                ("w2", Self.hidden, Self.intermediate)]
+                .map { ("\(prefix)block_sparse_moe.experts.\(expert).\($0).weight", [$1, $2]) }
+        }
+        let shapes = experts + [("\(prefix)self_attn.q_proj.weight", [Self.hidden, Self.hidden])]
         let writer = try SafetensorsWriter(
             path: folder + "/model.safetensors",
-            tensors: names.map { TensorDeclaration(name: $0, dtype: .f32, shape: [6, 6]) })
-        for (index, name) in names.enumerated() {
-            let values = (0..<36).map { Float($0 * $0 % 7) * step + Float(index) }
-            try values.withUnsafeBytes { try writer.append($0, to: name) }
+            tensors: shapes.map { TensorDeclaration(name: $0.0, dtype: .f32, shape: $0.1) })
+        for (index, shape) in shapes.enumerated() {
+            // The second expert's matrices are of rank one, so that ranks differ.
+            let isFlat = shape.0.contains("experts.1.")
+            let values = (0..<shape.1.reduce(1, *)).map { place in
+                let row = place / shape.1[1], column = place % shape.1[1]
+                return (isFlat ? Float(row + 1) * Float(column + 2) : Float(place * place % 7)) * step + Float(index)
+            }
+            try values.withUnsafeBytes { try writer.append($0, to: shape.0) }
         }
         try writer.finish()
         let config: JSON = [
-            "model_type": "mixtral", "num_hidden_layers": 1, "hidden_size": 6, "num_attention_heads": 1,
-            "num_local_experts": 1, "num_experts_per_tok": 1,
+            "model_type": JSON(type), "num_hidden_layers": 1, "hidden_size": JSON(Self.hidden),
+            "intermediate_size": JSON(Self.intermediate), "num_attention_heads": 1,
+            "num_local_experts": JSON(Self.expertCount), "num_experts_per_tok": 1,
         ]
         try config.text(pretty: true).write(toFile: folder + "/config.json", atomically: true, encoding: .utf8)
         return folder
     }
 
-    @Test("experts are left out with a warning, and alone they are an error")
+    /// lora_B lora_A of expert `expert` as PEFT 0.21 reads them: A (experts, r, in), B (out, r, experts).
+    private func product(_ file: SafetensorsFile, _ prefix: String, expert: Int) throws -> [[Float]] {
+        func numbers(_ name: String) throws -> (shape: [Int], values: [Float]) {
+            let name = "base_model.model.model.layers.0.mlp.experts.\(prefix)\(name).weight"
+            let shape = try #require(file.tensor(named: name)).shape
+            return (shape, try file.bytes(of: name).array(of: Float.self))
+        }
+        let a = try numbers("lora_A"), b = try numbers("lora_B")
+        let rank = a.shape[0] / Self.expertCount, inputs = a.shape[1]
+        return (0..<b.shape[0]).map { row in
+            (0..<inputs).map { column in
+                (0..<rank).reduce(0) { sum, component in
+                    let left = b.values[(row * rank + component) * Self.expertCount + expert]
+                    return sum + left * a.values[(expert * rank + component) * inputs + column]
+                }
+            }
+        }
+    }
+
+    @Test("experts of uneven ranks go into the stacks of transformers, and their product is the difference")
     func experts() throws {
-        let words = ["extract-lora", try expertModel("a", step: 2), "--base", try expertModel("b", step: 1), "-o"]
-        let alone = try ProgramRun.of(words + [folder.at("adapter"), "--include", "experts"])
+        let (a, b) = (try expertModel("a", step: 2), try expertModel("b", step: 1))
+        try run(["extract-lora", a, "--base", b, "-o", folder.at("adapter"), "--energy", "1"])
+        let config = try JSON.parse(file: folder.at("adapter/adapter_config.json"))
+        let stack = "model.layers.0.mlp.experts."
+        #expect(config["target_modules"] == ["model.layers.0.self_attn.q_proj"])
+        #expect(config["target_parameters"] == [JSON(stack + "gate_up_proj"), JSON(stack + "down_proj")])
+        #expect(config["alpha_pattern"] == config["rank_pattern"])
+        let file = try SafetensorsFile(path: folder.at("adapter/adapter_model.safetensors"))
+        let models = try (Checkpoint(path: a), Checkpoint(path: b))
+        for expert in 0..<Self.expertCount {
+            let places = [("w1", "base_layer.", 0), ("w3", "base_layer.", Self.intermediate), ("w2", "", 0)]
+            for (name, prefix, firstRow) in places {
+                let weight = "model.layers.0.block_sparse_moe.experts.\(expert).\(name).weight"
+                let (wanted, base) = try (models.0.operand(of: weight), models.1.operand(of: weight))
+                let found = try product(file, prefix, expert: expert)
+                for row in 0..<wanted.rows {
+                    for column in 0..<wanted.columns {
+                        let difference = Float(wanted[row, column] - base[row, column])
+                        #expect(abs(found[firstRow + row][column] - difference) < 1e-4)
+                    }
+                }
+            }
+        }
+        // Gate and up share the components of a slice, and the second expert's are of rank one.
+        let rank = try #require(config["rank_pattern"]?[stack + "gate_up_proj"]?.int)
+        #expect(rank > 2 && rank <= 2 * Self.intermediate)
+    }
+
+    @Test("one parameter of a module is wrapped once, and experts alone are an adapter too")
+    func expertsAlone() throws {
+        let words = ["extract-lora", try expertModel("a", step: 2), "--base", try expertModel("b", step: 1)]
+        try run(words + ["-o", folder.at("adapter"), "--include", "w3"])
+        let config = try JSON.parse(file: folder.at("adapter/adapter_config.json"))
+        #expect(config["target_modules"] == [] && config["target_parameters"]?.array?.count == 1)
+        let file = try SafetensorsFile(path: folder.at("adapter/adapter_model.safetensors"))
+        #expect(file.tensors.count == 2 && file.tensors.allSatisfy { !$0.name.contains("base_layer") })
+        let gate = try product(file, "", expert: 0).prefix(Self.intermediate)
+        #expect(gate.allSatisfy { $0.allSatisfy { $0 == 0 } })
+    }
+
+    @Test("experts of a family whose stacks are not known are left out with a warning, and alone they are an error")
+    func unknownExperts() throws {
+        let models = try ["a", "b"].map { try expertModel($0, type: "phimoe", step: $0 == "a" ? 2 : 1) }
+        let words = ["extract-lora", models[0], "--base", models[1], "-o", folder.at("adapter")]
+        let alone = try ProgramRun.of(words + ["--include", "experts"])
         #expect(alone.code == 2 && alone.errors.contains("only matrices of experts are selected"), "\(alone.errors)")
         #expect(!FileManager.default.fileExists(atPath: folder.at("adapter")))
-        let beside = try ProgramRun.of(words + [folder.at("adapter")])
-        #expect(beside.code == 0 && beside.errors.contains("3 matrices of experts are left out"), "\(beside.errors)")
+        let beside = try ProgramRun.of(words)
+        #expect(beside.code == 0 && beside.errors.contains("6 matrices of experts are left out"), "\(beside.errors)")
         let weights = try SafetensorsFile(path: folder.at("adapter/adapter_model.safetensors"))
         #expect(weights.tensors.allSatisfy { $0.name.contains("q_proj") } && weights.tensors.count == 2)
     }

@@ -3,22 +3,25 @@ import Safetensors
 
 /// adapter_config.json of PEFT for an adapter whose ranks differ: α = r everywhere, so that B A is added as it is.
 struct AdapterConfig {
-    /// Rank by the name that the module has in transformers.
-    let ranks: [(module: String, rank: Int)]
+    let content: AdapterContent
     /// The dense model whose weights the adapter is added to.
     let base: String?
     let model: Checkpoint
 
     var json: JSON {
+        let ranks = content.layers + content.parameters
         let largest = ranks.map(\.rank).max() ?? 0
-        let pattern = ranks.map { (key: $0.module, value: JSON($0.rank)) }
-        return [
+        let pattern = JSON.object(JSONObject(ranks.map { (key: $0.name, value: JSON($0.rank)) }))
+        var json: JSON = [
             "peft_type": "LORA", "task_type": isDecoder ? "CAUSAL_LM" : "FEATURE_EXTRACTION",
             "base_model_name_or_path": base.map { JSON($0) } ?? .null, "r": JSON(largest), "lora_alpha": JSON(largest),
-            "rank_pattern": .object(JSONObject(pattern)), "alpha_pattern": .object(JSONObject(pattern)),
-            "target_modules": JSON(ranks.map(\.module)), "lora_dropout": 0, "bias": "none", "use_rslora": false,
-            "fan_in_fan_out": JSON(isTransposed), "init_lora_weights": true, "inference_mode": true,
+            "rank_pattern": pattern, "alpha_pattern": pattern, "target_modules": JSON(content.layers.map(\.name)),
+            "lora_dropout": 0, "bias": "none", "use_rslora": false, "fan_in_fan_out": JSON(isTransposed),
+            "init_lora_weights": true, "inference_mode": true,
         ]
+        // Older versions of PEFT do not know the key.
+        if !content.parameters.isEmpty { json["target_parameters"] = JSON(content.parameters.map(\.name)) }
+        return json
     }
 
     private var isTransposed: Bool {

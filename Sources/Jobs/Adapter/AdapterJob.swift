@@ -8,11 +8,11 @@ import Safetensors
 
 /// Writes the difference of two checkpoints, A − B, as an adapter that PEFT adds to B.
 ///
-/// Both may be dense or compressed in any schema. Every selected linear layer gets an adapter of its own rank; experts
-/// are left out, because transformers holds all of a layer as one parameter, with gate and up side by side, and PEFT
-/// adapts that with one rank; so are tensors that are no linear layer. Memory holds two matrices and the adapter.
+/// Both may be dense or compressed in any schema. Every selected linear layer gets an adapter of its own rank; those of
+/// experts go into the stacks that transformers 5 holds them in (`AdapterContent`). Tensors that are no linear layer are
+/// left out. Memory holds two matrices and the adapter.
 ///
-/// - Source: the layout is that of PEFT 0.17; taking the best approximation of the difference is what
+/// - Source: the layout is that of PEFT 0.17, of experts that of 0.21; taking the best approximation of the difference is what
 ///   mergekit-extract-lora does, with one rank for all.
 public struct AdapterJob: Sendable {
     public var model: String
@@ -54,26 +54,19 @@ public struct AdapterJob: Sendable {
         let a = try Checkpoint(path: model)
         let b = try Checkpoint(path: base)
         let weights = (a: Originals(a), b: Originals(b))
-        let modules = try selection.modules(of: a.isCompressed ? b : a)
-        let experts = modules.filter { $0.expert != nil }
-        if experts.count == modules.count, !experts.isEmpty {
-            throw JobError.usage("only matrices of experts are selected, and \(Self.whyNoExperts)")
-        }
-        if !experts.isEmpty {
-            progress.log(.warning, "\(experts.count) matrices of experts are left out: \(Self.whyNoExperts)")
-        }
-        let chosen = modules.filter { $0.expert == nil }
+        let source = a.isCompressed ? b : a
+        let targets = AdapterTargets(source)
+        let chosen = try chosen(try selection.modules(of: source), targets, source, progress)
         var result = AdapterResult()
-        var tensors: [(name: String, tensor: StoredTensor)] = []
+        var content = AdapterContent()
         progress.begin(ProgressStage("extract", total: chosen.count, unit: .items("matrices")))
-        for module in chosen {
+        for (module, target) in chosen {
             try interruption.check()
             let difference = try Failure.naming(file: model, tensor: module.weightName) {
                 try self.difference(module, weights.a, weights.b)
             }
             if let difference {
-                let names = AdapterConfig.tensorNames(of: module.name)
-                tensors += [(names.a, difference.a), (names.b, difference.b)]
+                content.add(difference, to: target)
                 result.add(module, difference)
             } else {
                 result.unchanged += 1
@@ -82,17 +75,29 @@ public struct AdapterJob: Sendable {
             weights.b.dropPages(of: module.name)
             progress.advance(by: 1, module.name)
         }
+        content.finish(experts: targets.experts)
         progress.end()
-        try warnOfOthers(a, b, chosen, progress)
-        try save(tensors, to: folder + "/adapter_model.safetensors")
-        let ranks = result.lines.map { ($0.module, $0.rank) }
-        let config = AdapterConfig(ranks: ranks, base: b.isCompressed ? nil : base, model: a)
+        try warnOfOthers(a, b, chosen.map(\.module), progress)
+        result.parameters = content.tensors.reduce(0) { $0 + $1.tensor.elementCount }
+        try save(content.tensors, to: folder + "/adapter_model.safetensors")
+        let config = AdapterConfig(content: content, base: b.isCompressed ? nil : base, model: a)
         try AtomicFile.write(config.json.text(pretty: true), to: folder + "/adapter_config.json")
         return result
     }
 
-    private static let whyNoExperts =
-        "transformers holds the experts of a layer as one parameter, whose adapter in PEFT has one rank for all of them"
+    /// The modules whose places in transformers are known.
+    private func chosen(
+        _ modules: [LinearModule], _ targets: AdapterTargets, _ source: Checkpoint, _ progress: any ProgressReporter
+    ) throws -> [(module: LinearModule, target: AdapterTarget)] {
+        let chosen = modules.compactMap { module in targets.target(of: module).map { (module: module, target: $0) } }
+        let left = modules.count - chosen.count
+        if left == 0 { return chosen }
+        let reason = "how transformers stacks the experts of a \(source.modelType ?? "model without model_type") is not "
+            + "known here, and PEFT adapts the stacks"
+        if chosen.isEmpty { throw JobError.usage("only matrices of experts are selected, and \(reason)") }
+        progress.log(.warning, "\(left) matrices of experts are left out: \(reason)")
+        return chosen
+    }
 
     private func difference(
         _ module: LinearModule, _ a: Originals, _ b: Originals

@@ -15,6 +15,8 @@ public struct AdapterResult: Sendable {
     private(set) var lines: [Line] = []
     /// Layers whose weights are the same in both checkpoints.
     var unchanged = 0
+    /// Numbers in the file; those of experts include the zeros of their stacks.
+    var parameters = 0
 
     mutating func add(_ module: LinearModule, _ difference: LowRankDifference) {
         lines.append(
@@ -22,8 +24,6 @@ public struct AdapterResult: Sendable {
                 module: module.name, rank: difference.rank,
                 parameters: difference.rank * (module.outFeatures + module.inFeatures), error: difference.error))
     }
-
-    private var parameters: Int { lines.reduce(0) { $0 + $1.parameters } }
 
     public func text(output: String) -> String {
         var table = TextTable([.left("matrix", shrinks: true), .right("rank"), .right("numbers"), .right("error left")])

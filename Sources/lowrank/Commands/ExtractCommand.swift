@@ -26,7 +26,8 @@ struct ExtractCommand: Command {
             For every linear layer of the blocks the best approximation of A − B of its rank; ranks may differ, and \
             alpha is the rank, so PEFT adds the product as it is. Each checkpoint may be compressed: an adapter of the \
             dense model against a compressed one makes up for what compression lost; PEFT then wants the folder that \
-            reconstruct writes. Experts are left out.
+            reconstruct writes. Experts are adapted as the stacks that transformers 5 holds them in, by PEFT's \
+            target_parameters.
             """,
         arguments: [model],
         sections: [
