@@ -6,15 +6,19 @@ is complete, exit 130 after SIGTERM, the bytes of a run that was never killed, a
 
     python3 Scripts/check_kills.py                                   # 200 kills, the release build
     python3 Scripts/check_kills.py --kills 30 --program .build/debug/lowrank --seed 7
+    python3 Scripts/check_kills.py --kills 60 --commands shards      # only where shards are written
 
 compress and sweep work on a synthetic model of some seconds (Scripts/make_synthetic.py, needs numpy), so that kills hit
-between units of the journal; calibrate on the fixture. A command that the program does not have is left out, visibly.
+between units of the journal; calibrate on the fixture. `shards` is a compress to shards so small that they are written
+all the while; its kills are aimed at a shard on its way, at the time between two, and at the end, when the shards are
+linked together and the last is written. A command that the program does not have is left out, visibly.
 """
 
 import argparse
 import collections
 import hashlib
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -26,6 +30,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURE = ROOT / "Fixtures/tiny-llama"
+# What a kill waits for: nothing, or a state of the staging folder.
+AIMS = {"shards": ["any moment", "within a shard", "between shards", "at the end"]}
 CONFIG = {"model_type": "llama", "hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8,
           "num_key_value_heads": 4, "num_hidden_layers": 8, "vocab_size": 1000, "max_position_embeddings": 512}
 
@@ -35,6 +41,7 @@ def jobs(model):
     text = FIXTURE / "calibration.txt"
     return {
         "compress": ["compress", model, "--keep", "0.6", "--storage", "pivot", "--max-shard-size", "10MB"],
+        "shards": ["compress", model, "--keep", "0.6", "--max-shard-size", "1MB"],
         "calibrate": ["calibrate", FIXTURE, "--text", text, "--context", "64"],
         "sweep": ["sweep", model, "--methods", "svd", "--keep", "0.8,0.6,0.4"],
     }
@@ -61,7 +68,8 @@ def sweep_points(path):
 
 
 class Trial:
-    def __init__(self, program, words, folder, generator, counts):
+    def __init__(self, program, words, folder, generator, counts, aims):
+        self.aims = aims
         self.words = [str(program), *map(str, words), "--threads", "1", "-q"]
         self.folder, self.generator, self.counts = folder, generator, counts
 
@@ -81,10 +89,39 @@ class Trial:
     def units(self):
         return len(list((self.folder / ".out.lowrank-partial/units").glob("*.unit.json")))
 
+    def place(self):
+        """What a run is at, as far as the staging folder tells."""
+        def names(folder):
+            try:
+                return os.listdir(self.folder / ".out.lowrank-partial" / folder)
+            except OSError:
+                return []
+        if names("output"):
+            return "at the end"
+        shards = names("shards")
+        if any(name.endswith(".partial") for name in shards):
+            return "within a shard"
+        return "between shards" if shards else "before the first shard"
+
+    def wait(self, run):
+        """Until the moment of a kill, or the end of the run."""
+        aim = self.generator.choice(self.aims)
+        if aim == "any moment":
+            return time.sleep(self.generator.uniform(0, self.seconds))
+        # Not always the first time, so that there are shards from before.
+        passes = self.generator.choice([0, 0, 5, 20])
+        while run.poll() is None:
+            if self.place() == aim:
+                if passes == 0 or aim == "at the end":
+                    return time.sleep(self.generator.uniform(0, 0.01))
+                passes -= 1
+            time.sleep(0.0005)
+
     def kill_once(self, resume):
         """Whether the run was killed before its end."""
         run = self.start("out", resume)
-        time.sleep(self.generator.uniform(0, self.seconds))
+        self.wait(run)
+        place = self.place()
         number = self.generator.choice([signal.SIGKILL, signal.SIGTERM])
         run.send_signal(number)
         errors = run.communicate()[1]
@@ -98,7 +135,10 @@ class Trial:
         self.counts[signal.Signals(number).name] += 1
         if (self.folder / "out").exists():
             raise AssertionError("the killed run left something under the final name")
-        self.counts["with finished units" if self.units() else "before the first unit"] += 1
+        if len(self.aims) > 1:
+            self.counts[place] += 1
+        else:
+            self.counts["with finished units" if self.units() else "before the first unit"] += 1
         return True
 
     def run(self, kills):
@@ -132,7 +172,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/lowrank")
     parser.add_argument("--kills", type=int, default=200, help="over all commands (default 200)")
-    parser.add_argument("--commands", default="compress,calibrate,sweep")
+    parser.add_argument("--commands", default="compress,shards,calibrate,sweep")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -144,14 +184,14 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         table = jobs(make_model(scratch))
-        names = [name for name in options.commands.split(",") if f"  {name} " in known]
+        names = [name for name in options.commands.split(",") if f"  {table[name][0]} " in known]
         for name in set(options.commands.split(",")) - set(names):
             print(f"skipped: the program has no command {name}")
         for place, name in enumerate(names):
             folder = scratch / name
             folder.mkdir()
             counts = collections.Counter()
-            trial = Trial(options.program, table[name], folder, generator, counts)
+            trial = Trial(options.program, table[name], folder, generator, counts, AIMS.get(name, ["any moment"]))
             trial.reference()
             wanted = options.kills // len(names) + (place < options.kills % len(names))
             kills = runs = 0
@@ -159,7 +199,8 @@ def main():
                 kills += trial.run(min(generator.choice([1, 1, 2, 3]), wanted - kills))
                 runs += 1
             detail = ", ".join(f"{counts[key]} {key}" for key in sorted(counts))
-            print(f"{name}: {kills} kills in {runs} runs of {trial.seconds:.1f} s, all to the same bytes ({detail})", flush=True)
+            print(f"{name}: {kills} kills in {runs} runs of {trial.seconds:.1f} s, all to the same bytes ({detail})",
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -32,23 +32,41 @@ struct ShardStreamTests {
         return try content("whole")
     }
 
+    /// Asked to stop, and asked so from then on, once something is true of the staging folder.
+    private func when(_ isDue: @escaping @Sendable (_ staging: String) -> Bool) -> Interruption {
+        let isAsked = Mutex(false), staging = place.at(".out.lowrank-partial")
+        return Interruption {
+            isAsked.withLock { isAsked in
+                isAsked = isAsked || isDue(staging)
+                return isAsked
+            }
+        }
+    }
+
+    /// Names in a folder that may not be there.
+    private static func names(_ folder: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    }
+
     /// Copies the staging folder after `count` matrices, as a kill would leave it.
     private func snapshot(after count: Int) throws {
-        let asked = Mutex(0), failure = Mutex<(any Error)?>(nil)
+        let failure = Mutex<(any Error)?>(nil), isDone = Mutex(false)
         let staging = place.at(".out.lowrank-partial"), snapshot = place.at("snapshot")
         try job("out").run(
             interruption: Interruption {
-                let isDue = asked.withLock { asked in
-                    asked += 1
-                    return asked == count + 1
+                isDone.withLock { isDone in
+                    guard !isDone, Self.names(staging + "/units").count(where: Self.isRecord) >= count else { return }
+                    isDone = true
+                    failure.withLock { $0 = Workplace.snapshot(of: staging, to: snapshot) }
                 }
-                if isDue { failure.withLock { $0 = Workplace.snapshot(of: staging, to: snapshot) } }
                 return false
             })
         #expect(failure.withLock { $0 } == nil)
         try FileManager.default.removeItem(atPath: place.at("out"))
         try FileManager.default.moveItem(atPath: snapshot, toPath: staging)
     }
+
+    @Sendable private static func isRecord(_ name: String) -> Bool { name.hasSuffix(".unit.json") }
 
     @Test(arguments: [1, 30_000, 60_000, 200_000, 5_000_000])
     func theBytesAreThoseOfAnOutputThatIsWrittenAtTheEnd(shardBytes: Int) throws {
@@ -62,7 +80,7 @@ struct ShardStreamTests {
         try snapshot(after: 30)
         let shards = try names("shards"), units = try names("units")
         #expect(shards.filter { $0.hasSuffix(".safetensors") }.count >= 2)
-        let records = units.filter { $0.hasSuffix(".unit.json") }.count
+        let records = units.count(where: Self.isRecord)
         #expect(records >= 28 && units.filter { $0.hasSuffix(".safetensors") }.count < records)
     }
 
@@ -80,6 +98,25 @@ struct ShardStreamTests {
         let expected = try whole()
         try snapshot(after: 33)
         try FileManager.default.removeItem(atPath: place.at(".out.lowrank-partial/shards"))
+        try job("out", resume: true).run()
+        #expect(try content("out") == expected)
+    }
+
+    /// The places where a shard begins: ahead of the rest, and at the end.
+    @Test(arguments: ["shards", "output"])
+    func aShardOnItsWayIsGivenUpWhenTheRunIsStopped(folder: String) throws {
+        let expected = try whole()
+        // Asked from the moment on at which the second file is begun.
+        let interruption = when { staging in
+            let names = Self.names("\(staging)/\(folder)")
+            return names.count >= 2 && names.contains { $0.hasSuffix(".partial") }
+        }
+        #expect(throws: JobError.interrupted(kept: place.at(".out.lowrank-partial"))) {
+            try job("out").run(interruption: interruption)
+        }
+        #expect(!place.exists("out") && !place.exists(".out.lowrank-partial/output"))
+        let shards = Self.names(place.at(".out.lowrank-partial/shards"))
+        #expect(!shards.isEmpty && shards.allSatisfy { $0.hasSuffix(".safetensors") })
         try job("out", resume: true).run()
         #expect(try content("out") == expected)
     }

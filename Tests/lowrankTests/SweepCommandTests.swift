@@ -105,6 +105,26 @@ struct SweepCommandTests {
         #expect(try source?["perplexity"] == perplexity(ModelFolder.fixture))
     }
 
+    /// The report of a point that is written says what the sweep measured, in the words of `eval --report`.
+    @Test func writtenPointsReportTheirPerplexity() throws {
+        let options = "--documents <|endoftext|> --context 64"
+        let sweep = "--methods svd,mixt --keep 0.6 --eval-text \(Self.heldout) \(options) --eval-samples 3"
+        #expect(try run("sweep", "\(sweep) --write all -q", to: "sweep").code == 0)
+        for point in try points(of: "sweep") {
+            let output = "sweep/" + (try #require(point["output"]?.string))
+            let found = try #require(try folder.report(of: output)["evaluation"])
+            #expect(found["perplexity"] == point["perplexity"] && found["window_losses"]?.array?.count == 3)
+            let eval = "eval \(folder.at(output)) --text \(Self.heldout) \(options) --samples 3 --report -q"
+            #expect(try ProgramRun.of(eval).code == 0)
+            #expect(try folder.report(of: output)["evaluation"] == found)
+            let page = try String(contentsOfFile: folder.at(output) + "/report.md", encoding: .utf8)
+            #expect(page.lowercased().contains("perplexity"))
+        }
+        #expect(try run("sweep", "--methods svd --keep 0.6 --write all -q", to: "bare").code == 0)
+        let bare = try #require(try points(of: "bare").first?["output"]?.string)
+        #expect(try folder.report(of: "bare/" + bare)["evaluation"] == nil)
+    }
+
     @Test func sequencesAndStatisticsGiveTheFiguresOfCompress() throws {
         let text = "--text \(Self.heldout) --context 64 --samples 4"
         #expect(

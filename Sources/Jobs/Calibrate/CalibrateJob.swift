@@ -53,7 +53,7 @@ public struct CalibrateJob: Sendable {
             let parts =
                 plan.passes.map { (calibration.path(of: $0), $0.inputs) }
                 + backward.map { (gradients.path(of: $0), $0.gradients) }
-            try assemble(parts, prepared.header, at: staged.path)
+            try assemble(parts, prepared.header, at: staged.path, interruption)
             let written = try ActivationStatistics(path: staged.path)
             try warnOfFewTokens(written, progress)
             return CalibrationResult(
@@ -183,12 +183,16 @@ public struct CalibrateJob: Sendable {
 
     /// - Parameter parts: files, and what to take from each.
     private func assemble(
-        _ parts: [(path: String, sums: [LayerInput])], _ header: StatisticsHeader, at path: String
+        _ parts: [(path: String, sums: [LayerInput])], _ header: StatisticsHeader, at path: String,
+        _ interruption: Interruption
     ) throws {
         let writer = try StatisticsWriter(path: path, header: header)
         for part in parts {
             let file = try ActivationStatistics(path: part.path)
-            for sums in part.sums { try writer.copy(sums, from: file) }
+            for sums in part.sums {
+                try interruption.check()
+                try writer.copy(sums, from: file)
+            }
         }
         try writer.finish()
     }

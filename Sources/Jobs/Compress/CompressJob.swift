@@ -34,7 +34,7 @@ public struct CompressJob: Sendable {
             let ending = CompressionEnding(
                 checkpoint: work.prepared.checkpoint, outline: CompressionOutline(request, work.prepared.plan),
                 results: work.results,
-                tensors: try work.finished.tensors(of: work.prepared.plan.groups))
+                tensors: try work.finished.tensors(of: work.prepared.plan.groups), interruption: interruption)
             let report = try ending.write(to: staged.path, progress: progress) { facts(work) }
             progress.log(.detail, report.times)
             try exportAdapter(beside: staged.path, progress, interruption)
@@ -54,7 +54,9 @@ public struct CompressJob: Sendable {
                 shard: shard, program: RunFingerprint.thisProgram, instructionSet: InstructionSet.active.rawValue,
                 source: try prepared.checkpoint.fingerprint(), inputs: try contentDigests(),
                 division: prepared.division, outline: CompressionOutline(request, prepared.plan))
-            return try PartWriter(part: part, checkpoint: request.checkpoint, results: work.results).write(
+            return try PartWriter(
+                part: part, checkpoint: request.checkpoint, results: work.results, interruption: interruption
+            ).write(
                 to: staged.path, tensorFiles: try prepared.ownGroups.map { try work.finished.tensorFile(of: $0) },
                 progress: progress) { facts(work) }
         }
@@ -87,7 +89,7 @@ public struct CompressJob: Sendable {
         return try StagedOutput.write(output, resumable: try fingerprint()) { staged in
             // A part has one file, whose tensors are all known only at its end.
             let stream = try request.shard == nil
-                ? ShardStream(staged.shards, prepared.checkpoint, request, prepared.plan, progress) : nil
+                ? ShardStream(staged.shards, prepared.checkpoint, request, prepared.plan, progress, interruption) : nil
             let finished = try FinishedGroups(staged.journal, unitSize, stream: stream)
             let compression = GroupCompression(
                 checkpoint: prepared.checkpoint, objectives: prepared.objectives, finished: finished,

@@ -12,6 +12,7 @@ struct CompressionEnding {
     /// In the order of the model's modules.
     let results: [ModuleResult]
     let tensors: FinishedTensors
+    let interruption: Interruption
 
     /// - Parameters:
     ///   - folder: empty; everything put there becomes the output.
@@ -19,7 +20,7 @@ struct CompressionEnding {
     func write(
         to folder: String, progress: any ProgressReporter, run: () -> RunFacts
     ) throws -> CompressionReport {
-        let assembly = try OutputAssembly(checkpoint, outline, results, tensors)
+        let assembly = try OutputAssembly(checkpoint, outline, results, tensors, interruption: interruption)
         let written = try assembly.write(to: folder, progress: progress)
         let report = try CompressionReport(
             outline, checkpoint, results,

@@ -73,6 +73,7 @@ public struct ConvertJob: Sendable {
                 progress.advance(by: 1, form.module.name)
             }
             for case (let declaration, let original?) in layout.tensors {
+                try interruption.check()
                 try writer.append(try checkpoint.bytes(of: original), to: declaration.name)
                 checkpoint.dropPages(of: original)
             }

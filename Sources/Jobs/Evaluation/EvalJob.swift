@@ -121,7 +121,7 @@ public struct EvalJob: Sendable {
     }
 
     /// The type that most bytes of the weights have; they are computed with as stored, beside activations in Float.
-    private static func dtype(of path: String) throws -> TensorDType? {
+    static func dtype(of path: String) throws -> TensorDType? {
         var bytes: [TensorDType: Int] = [:]
         for tensor in try Checkpoint(path: path).tensors { bytes[tensor.dtype, default: 0] += tensor.byteCount }
         return bytes.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key

@@ -40,7 +40,7 @@ public struct RecoverJob: Sendable {
             try interruption.check()
             let operators = try result.layers.rounded()
             try RecoveredOutput(checkpoint: prepared.checkpoint, operators: operators)
-                .write(to: staged.path, maximumShardBytes: request.maximumShardBytes, progress)
+                .write(to: staged.path, maximumShardBytes: request.maximumShardBytes, progress, interruption)
             let report = RecoveryReport(
                 request, earlier: prepared.report, stages: result.stages, changes: result.changes,
                 errors: try prepared.errors(of: operators, computed: result.layers), prepared.text,

@@ -9,7 +9,9 @@ struct RecoveredOutput {
     /// By module.
     let operators: [String: any TrainableOperator]
 
-    func write(to folder: String, maximumShardBytes: Int, _ progress: any ProgressReporter) throws {
+    func write(
+        to folder: String, maximumShardBytes: Int, _ progress: any ProgressReporter, _ interruption: Interruption
+    ) throws {
         var trained: [String: StoredTensor] = [:]
         for (module, layer) in operators {
             for tensor in layer.numbers { trained[tensor.fullName(in: module)] = tensor.tensor }
@@ -20,6 +22,7 @@ struct RecoveredOutput {
             maximumShardBytes: maximumShardBytes)
         progress.begin(ProgressStage("write", total: writer.names.count, unit: .items("tensors")))
         for name in writer.names {
+            try interruption.check()
             if let tensor = trained[name] {
                 try tensor.withUnsafeBytes { try writer.append($0, to: name) }
             } else {

@@ -1,7 +1,6 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
-import Foundation
 import Models
 import Safetensors
 
@@ -17,11 +16,11 @@ struct SweepEvaluation {
 
     /// What a model makes of the sequences.
     struct Score {
-        /// Mean loss in nats per scored token, and its standard error.
-        let loss: Double
-        let standardError: Double
+        let figures: Perplexity
 
-        var perplexity: Double { exp(loss) }
+        var perplexity: Double { figures.perplexity }
+        /// Of the loss.
+        var standardError: Double { figures.standardError }
     }
 
     /// - Throws: `JobError.usage` for an encoder; what is wrong with the model or the text.
@@ -48,7 +47,16 @@ struct SweepEvaluation {
             try evaluation.add(sequence)
         }
         guard let found = evaluation.perplexity else { preconditionFailure("a model with a head has a perplexity") }
-        return Score(loss: found.loss, standardError: found.standardError)
+        return Score(figures: found)
+    }
+
+    /// Writes a score into the report of the folder that it is of, as `eval --report` does.
+    func report(_ score: Score, in folder: String) throws {
+        var result = EvalResult()
+        result.text = EvalResult.Text(
+            perplexity: score.figures, context: context, bos: source.bos, dtype: try EvalJob.dtype(of: folder),
+            tokenSHA256: EvalJob.hash(sequences), sequences: sequences.count, tokensPerSecond: 0)
+        try EvaluatedReport(folder: folder).add(result)
     }
 
     /// What was scored, as `eval` states it.
@@ -63,11 +71,21 @@ struct SweepEvaluation {
 
 extension SweepEvaluation.Score {
     init?(record: JSON) {
-        guard let loss = record["loss"]?.double, let error = record["standard_error"]?.double else { return nil }
-        self.init(loss: loss, standardError: error)
+        guard let losses = record["losses"]?.array, let tokens = record["tokens"]?.array, losses.count == tokens.count
+        else { return nil }
+        var figures = Perplexity()
+        for (loss, tokens) in zip(losses, tokens) {
+            guard let loss = loss.double, let tokens = tokens.int else { return nil }
+            figures.append(loss: loss, tokens: tokens)
+        }
+        self.init(figures: figures)
     }
 
+    /// Sum of the losses, and scored tokens, of every sequence.
     var record: JSON {
-        ["loss": JSON(loss), "standard_error": JSON(standardError)]
+        [
+            "losses": .array(figures.sequences.map { JSON($0.loss) }),
+            "tokens": .array(figures.sequences.map { JSON($0.tokens) }),
+        ]
     }
 }

@@ -44,7 +44,11 @@ public struct SweepJob: Sendable {
             var points: [SweepReport.Point] = []
             for (index, point) in plan.points.enumerated() {
                 try interruption.check()
-                let report = try finish(point, results[index], compression.finished(index), in: staged.path, progress)
+                let report = try finish(
+                    point, results[index], compression.finished(index), in: staged.path, progress, interruption)
+                if let evaluation, let scores, let folder = folder(of: point.point) {
+                    try evaluation.report(scores.points[index], in: "\(staged.path)/\(folder)")
+                }
                 points.append(
                     SweepReport.Point(
                         point.point, report, score: scores?.points[index], output: folder(of: point.point)))
@@ -89,7 +93,7 @@ public struct SweepJob: Sendable {
     /// The report of a point; its checkpoint is written where that is asked for.
     private func finish(
         _ point: SweepPlan.Point, _ results: [ModuleResult], _ finished: FinishedGroups, in output: String,
-        _ progress: any ProgressReporter
+        _ progress: any ProgressReporter, _ interruption: Interruption
     ) throws -> CompressionReport {
         let prepared = point.prepared
         let outline = CompressionOutline(point.point.request, prepared.plan)
@@ -110,7 +114,7 @@ public struct SweepJob: Sendable {
         try FileSystem.makeFolder(path)
         let ending = CompressionEnding(
             checkpoint: prepared.checkpoint, outline: outline, results: results,
-            tensors: try finished.tensors(of: prepared.plan.groups))
+            tensors: try finished.tensors(of: prepared.plan.groups), interruption: interruption)
         return try ending.write(to: path, progress: progress, run: facts)
     }
 

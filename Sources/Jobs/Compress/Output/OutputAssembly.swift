@@ -31,12 +31,17 @@ struct OutputAssembly {
     private let finished: Set<String>
     private let maximumShardBytes: Int
     private let openFiles = OpenFiles()
+    private let interruption: Interruption
     private var groupOfModule: [String: Int] = [:]
 
-    /// - Parameter results: of all modules of the outline, or of those that are finished.
+    /// - Parameters:
+    ///   - results: of all modules of the outline, or of those that are finished.
+    ///   - interruption: looked at before every tensor, and within large ones, of which a shard may have gigabytes.
     init(
-        _ checkpoint: Checkpoint, _ outline: CompressionOutline, _ results: [ModuleResult], _ sources: FinishedTensors
+        _ checkpoint: Checkpoint, _ outline: CompressionOutline, _ results: [ModuleResult], _ sources: FinishedTensors,
+        interruption: Interruption
     ) throws {
+        self.interruption = interruption
         self.checkpoint = checkpoint
         self.sources = sources
         finished = Set(results.map(\.name))
@@ -120,16 +125,19 @@ struct OutputAssembly {
             let count = checkpoint.tensor(named: original)?.byteCount ?? 0
             var isFinite = true
             for start in stride(from: 0, to: count, by: Self.pieceBytes) {
+                try interruption.check()
                 let content = try checkpoint.bytes(of: original, in: start..<min(start + Self.pieceBytes, count))
                 try bytes(content)
                 if isFinite { isFinite = !warnOfNonFinite(content, of: original, at: start, progress) }
                 checkpoint.dropPages(of: original)
             }
         case .group(let group):
+            try interruption.check()
             guard let file = try file(of: name, group) else { preconditionFailure("listed without its file") }
             try bytes(try file.bytes(of: name))
             file.dropPages(of: name)
         case .slice(let module):
+            try interruption.check()
             let weight = try checkpoint.operand(of: module)
             try matrix(weight)
             warnOfNonFinite(weight, name, from: 0, progress)

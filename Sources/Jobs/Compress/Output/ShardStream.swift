@@ -11,7 +11,8 @@ import Safetensors
 /// one shard, not everything twice, and one shard is left to write at the end.
 ///
 /// A shard is there whole or not at all, and its bytes are the same whenever it is written: a run that goes on begins
-/// behind the shards that it finds.
+/// behind the shards that it finds. One that is on its way when the run is stopped is given up at its next tensor; its
+/// units are still there.
 final class ShardStream {
     /// All groups of the run, in the order of the outline.
     let groups: [PlannedGroup]
@@ -21,6 +22,7 @@ final class ShardStream {
     private let checkpoint: Checkpoint
     private let outline: CompressionOutline
     private let progress: any ProgressReporter
+    private let interruption: Interruption
     private var writing: BackgroundWrite?
     /// Bytes of finished units when shards were last looked for.
     private var bytesSeen = 0
@@ -28,8 +30,9 @@ final class ShardStream {
     /// - Parameter folder: for shards; those that an earlier run of the same journal has written are kept.
     init(
         _ folder: String, _ checkpoint: Checkpoint, _ request: CompressionRequest, _ plan: CompressionPlan,
-        _ progress: any ProgressReporter
+        _ progress: any ProgressReporter, _ interruption: Interruption
     ) throws {
+        self.interruption = interruption
         self.folder = folder
         self.checkpoint = checkpoint
         self.progress = progress
@@ -54,8 +57,9 @@ final class ShardStream {
     /// Begins to write the shards that are full; none may be on its way.
     func begin(_ results: [ModuleResult], _ tensors: FinishedTensors, finishedBytes: Int) {
         bytesSeen = finishedBytes
-        writing = BackgroundWrite { [folder, checkpoint, outline, progress, first = written.shards.count] in
-            let front = try OutputAssembly(checkpoint, outline, results, tensors)
+        let first = written.shards.count
+        writing = BackgroundWrite { [folder, checkpoint, outline, progress, interruption] in
+            let front = try OutputAssembly(checkpoint, outline, results, tensors, interruption: interruption)
             for (index, shard) in try front.fullShards().enumerated().dropFirst(first) {
                 try FileSystem.makeFolder(folder)
                 try front.write(shard: shard, to: Self.path(folder, index), progress: progress)

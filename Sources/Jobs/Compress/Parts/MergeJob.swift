@@ -35,7 +35,8 @@ public struct MergeJob: Sendable {
         let checkpoint = try open(path, set.description)
         let ending = CompressionEnding(
             checkpoint: checkpoint, outline: set.description.outline, results: results(set, checkpoint),
-            tensors: FinishedTensors(files: set.description.division.map { set.parts[$0 - 1].tensorFile }))
+            tensors: FinishedTensors(files: set.description.division.map { set.parts[$0 - 1].tensorFile }),
+            interruption: interruption)
         try SpaceCheck.require(bytes: try neededBytes(set, checkpoint), at: output)
         return try StagedOutput.write(request, resumable: nil) { staged in
             try interruption.check()

@@ -15,6 +15,7 @@ struct PartWriter {
     /// As the user gave it.
     let checkpoint: String
     let results: [ModuleResult]
+    let interruption: Interruption
 
     /// - Parameter tensorFiles: for every group of this part the file with its tensors.
     func write(
@@ -37,6 +38,7 @@ struct PartWriter {
         let writer = try SafetensorsWriter(
             path: folder + "/" + Self.tensorName, tensors: declarations, durability: .deferred)
         for tensor in writer.layout {
+            try interruption.check()
             guard let path = origins[tensor.name] else { preconditionFailure("a tensor that was not declared") }
             let file = try files.file(at: path)
             try file.bytes(of: tensor.name).withUnsafeBytes { try writer.append($0, to: tensor.name) }
