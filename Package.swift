@@ -7,8 +7,8 @@ import PackageDescription
 // and the tests are run in debug.
 let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
-/// The same kernel sources are compiled once for each instruction set (see Sources/KernelsBaseline). File by file, because
-/// whole modules are compiled in parts that see each other's private functions as weak symbols.
+/// The same kernel sources are compiled once for each instruction set (see Sources/KernelsBaseline). File by file,
+/// because whole modules are compiled in parts that see each other's private functions as weak symbols.
 func kernels(_ name: String, flags: [String] = [], defining symbols: [String] = []) -> Target {
     let swift = ["-Ounchecked", "-no-whole-module-optimization"]
     let clang = flags.flatMap { ["-Xcc", $0] }
@@ -41,6 +41,9 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [.executable(name: "lowrank", targets: ["lowrank"])],
     targets: [
+        // What tests of all floors use.
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+
         // Floor 0
         library("MatrixCore"),
         tests("MatrixCore"),
@@ -58,7 +61,7 @@ let package = Package(
         library("LinearAlgebra", ["MatrixCore", "KernelContract", "Kernels"]),
         tests("LinearAlgebra", ["MatrixCore", "Kernels"]),
         library("Safetensors", ["MatrixCore"]),
-        tests("Safetensors", ["MatrixCore"]),
+        tests("Safetensors", ["MatrixCore", "TestSupport"]),
         library("CommandLineKit"),
         tests("CommandLineKit"),
 
@@ -66,11 +69,11 @@ let package = Package(
         library("CompressionCore", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors"]),
         tests("CompressionCore", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors"]),
         library("Checkpoints", ["MatrixCore", "Safetensors"]),
-        tests("Checkpoints", ["MatrixCore", "Safetensors"]),
+        tests("Checkpoints", ["MatrixCore", "Safetensors", "TestSupport"]),
 
         // Floor 4
         library("Statistics", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
-        tests("Statistics", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore"]),
+        tests("Statistics", ["MatrixCore", "Kernels", "Safetensors", "CompressionCore", "TestSupport"]),
         library("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
         tests("SVDCompression", ["MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CompressionCore"]),
 
@@ -111,16 +114,16 @@ let package = Package(
         library(
             "Jobs",
             [
-                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "SVDCompression", "TuckerCompression", "TensorTrainCompression", "MixTCompression", "SatenCompression",
-                "Statistics", "Models", "Planning", "Reporting",
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore",
+                "Checkpoints", "SVDCompression", "TuckerCompression", "TensorTrainCompression", "MixTCompression",
+                "SatenCompression", "Statistics", "Models", "Planning", "Reporting",
             ]
         ),
         tests(
             "Jobs",
             [
-                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "Statistics", "Models", "Planning",
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore",
+                "Checkpoints", "Statistics", "Models", "Planning", "TestSupport",
             ]
         ),
 
@@ -128,17 +131,20 @@ let package = Package(
         .executableTarget(
             name: "lowrank",
             dependencies: [
-                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore", "Checkpoints",
-                "Statistics", "Models", "Planning", "Reporting", "Jobs",
+                "MatrixCore", "Kernels", "LinearAlgebra", "Safetensors", "CommandLineKit", "CompressionCore",
+                "Checkpoints", "Statistics", "Models", "Planning", "Reporting", "Jobs",
             ]
         ),
         .testTarget(
             name: "lowrankTests",
-            dependencies: ["lowrank", "Safetensors", "MatrixCore", "CompressionCore", "Checkpoints", "Statistics"]),
+            dependencies: [
+                "lowrank", "Safetensors", "MatrixCore", "CompressionCore", "Checkpoints", "Statistics", "TestSupport",
+            ]),
 
         // Across the floors: changed inputs of every kind.
         .testTarget(
-            name: "FuzzTests", dependencies: ["MatrixCore", "Safetensors", "CommandLineKit", "Models", "Planning", "Jobs"]),
+            name: "FuzzTests",
+            dependencies: ["MatrixCore", "Safetensors", "CommandLineKit", "Models", "Planning", "Jobs"]),
     ] + vectorKernels,
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 import Foundation
 import MatrixCore
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Checkpoints

@@ -1,6 +1,7 @@
 import Foundation
 import MatrixCore
 import Safetensors
+import TestSupport
 
 @testable import Checkpoints
 

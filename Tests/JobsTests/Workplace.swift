@@ -2,21 +2,18 @@ import CommandLineKit
 import Foundation
 import Jobs
 import Safetensors
+import TestSupport
 
-/// A folder of its own for one test, removed with the last reference.
+/// A folder of its own for one test, with jobs in it.
 final class Workplace {
-    let path: String
+    private let folder: TemporaryFolder
 
-    init() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("jobs-test-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        path = folder.path
-    }
+    init() throws { folder = try TemporaryFolder() }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    var path: String { folder.path }
 
     /// The path of a name in this folder.
-    func at(_ name: String) -> String { "\(path)/\(name)" }
+    func at(_ name: String) -> String { folder.at(name) }
 
     /// Writes a file, and the folders above it.
     @discardableResult

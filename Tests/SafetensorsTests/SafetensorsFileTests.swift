@@ -1,5 +1,6 @@
 import Foundation
 import MatrixCore
+import TestSupport
 import Testing
 
 @testable import Safetensors
@@ -66,8 +67,10 @@ struct SafetensorsFileTests {
             littleEndianBytes([1.0 / 3, -2] as [Double]) + littleEndianBytes([0.1, 7] as [Float])
             + littleEndianBytes([0x3c01, 0xfbff] as [UInt16]) + littleEndianBytes([0x3f81, 0x7f80] as [UInt16])
         let header = #"""
-            {"f64":{"dtype":"F64","shape":[2],"data_offsets":[0,16]},"f32":{"dtype":"F32","shape":[2],"data_offsets":[16,24]},
-            "f16":{"dtype":"F16","shape":[2],"data_offsets":[24,28]},"bf16":{"dtype":"BF16","shape":[2],"data_offsets":[28,32]}}
+            {"f64":{"dtype":"F64","shape":[2],"data_offsets":[0,16]},
+            "f32":{"dtype":"F32","shape":[2],"data_offsets":[16,24]},
+            "f16":{"dtype":"F16","shape":[2],"data_offsets":[24,28]},
+            "bf16":{"dtype":"BF16","shape":[2],"data_offsets":[28,32]}}
             """#
         let folder = try TemporaryFolder()
         let file = try SafetensorsFile(path: folder.write(safetensorsBytes(header, data: data)), access: access)
@@ -86,7 +89,8 @@ struct SafetensorsFileTests {
     @Test("data at any offset is readable at an aligned address", arguments: accesses, 0..<8)
     func alignsData(access: SafetensorsFile.Access, padding: Int) throws {
         let header =
-            #"{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"F64","shape":[1,3],"data_offsets":[1,25]}}"#
+            #"{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"#
+            + #""y":{"dtype":"F64","shape":[1,3],"data_offsets":[1,25]}}"#
         let values = [1.5, -2.5, 3.5]
         let folder = try TemporaryFolder()
         let path = try folder.write(
@@ -102,7 +106,8 @@ struct SafetensorsFileTests {
     @Test("axes are folded and stacks are sliced", arguments: accesses)
     func foldsAndSlices(access: SafetensorsFile.Access) throws {
         let header =
-            #"{"x":{"dtype":"F32","shape":[2,3,4],"data_offsets":[0,96]},"n":{"dtype":"I32","shape":[1,1],"data_offsets":[96,100]}}"#
+            #"{"x":{"dtype":"F32","shape":[2,3,4],"data_offsets":[0,96]},"#
+            + #""n":{"dtype":"I32","shape":[1,1],"data_offsets":[96,100]}}"#
         let data = littleEndianBytes((0..<24).map { Float($0) }) + littleEndianBytes([Int32(-7)])
         let folder = try TemporaryFolder()
         let path = try folder.write(safetensorsBytes(header, data: data))

@@ -1,5 +1,6 @@
 import Foundation
 import MatrixCore
+import TestSupport
 import Testing
 
 @testable import Safetensors
@@ -41,8 +42,10 @@ struct SafetensorsWriterTests {
         // What safetensors.torch.save_file 0.8 writes for these tensors, with two more pairs of metadata.
         let header =
             #"{"__metadata__":{"format":"pt","note":"é","z":"1"},"#
-            + #""ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},"#
-            + #""b":{"dtype":"F32","shape":[2,2],"data_offsets":[12,28]},"half":{"dtype":"BF16","shape":[0,5],"data_offsets":[28,28]},"#
+            + #""ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"#
+            + #""a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},"#
+            + #""b":{"dtype":"F32","shape":[2,2],"data_offsets":[12,28]},"#
+            + #""half":{"dtype":"BF16","shape":[0,5],"data_offsets":[28,28]},"#
             + #""flag":{"dtype":"BOOL","shape":[3],"data_offsets":[28,31]}}"#
         let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         let data = ["ids", "a", "b", "half", "flag"].flatMap(Self.contents)
@@ -165,7 +168,8 @@ struct ShardIndexTests {
     @Test("names, files and sizes are read in order")
     func reads() throws {
         let index = try parse(
-            #"{"metadata":{"total_size":12},"weight_map":{"b":"m-2.safetensors","a":"m-1.safetensors","c":"m-2.safetensors"}}"#
+            #"{"metadata":{"total_size":12},"weight_map":"#
+                + #"{"b":"m-2.safetensors","a":"m-1.safetensors","c":"m-2.safetensors"}}"#
         )
         #expect(index.totalSize == 12)
         #expect(index.weightMap.map(\.tensor) == ["b", "a", "c"])

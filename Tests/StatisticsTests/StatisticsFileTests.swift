@@ -2,30 +2,17 @@ import CompressionCore
 import Foundation
 import MatrixCore
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Statistics
 
-/// A folder for one test.
-final class Folder {
-    let url: URL
-
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("statistics-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    func at(_ name: String) -> String { url.appendingPathComponent(name).path }
-}
-
 struct StatisticsFileTests {
-    private let folder: Folder
+    private let folder: TemporaryFolder
     private static let attention = LayerInput(modules: ["layers.0.q", "layers.0.k", "layers.0.v"], features: 9)
     private static let output = LayerInput(modules: ["layers.0.o"], features: 5)
 
-    init() throws { folder = try Folder() }
+    init() throws { folder = try TemporaryFolder() }
 
     private static func header(
         _ precision: StatisticsHeader.Precision = .f64, model: String = "abc", text: String = "0f"
@@ -143,7 +130,9 @@ struct StatisticsFileTests {
         let path = folder.at("forged")
         let writer = try SafetensorsWriter(
             path: path,
-            tensors: numbers.map { TensorDeclaration(name: $0.key, dtype: $0.value.dtype, shape: [$0.value.values.count]) },
+            tensors: numbers.map {
+                TensorDeclaration(name: $0.key, dtype: $0.value.dtype, shape: [$0.value.values.count])
+            },
             metadata: header.metadata.merging(metadata) { $1 })
         for (name, tensor) in numbers {
             let integers = tensor.values.map { Int64($0.isFinite ? $0 : 0) }

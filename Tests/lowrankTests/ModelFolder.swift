@@ -1,16 +1,14 @@
 import Foundation
 import Safetensors
+import TestSupport
 
 /// A scratch folder with the fixture in reach, removed with the last reference.
 final class ModelFolder {
-    let url: URL
+    private let folder: TemporaryFolder
 
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("lowrank-model-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
+    init() throws { folder = try TemporaryFolder() }
 
-    deinit { try? FileManager.default.removeItem(at: url) }
+    var url: URL { URL(fileURLWithPath: folder.path) }
 
     static let packageRoot = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
@@ -18,7 +16,7 @@ final class ModelFolder {
     /// The trained fixture (Llama, bf16).
     static let fixture = packageRoot.appendingPathComponent("Fixtures/tiny-llama").path
 
-    func at(_ name: String) -> String { url.appendingPathComponent(name).path }
+    func at(_ name: String) -> String { folder.at(name) }
 
     /// A copy of the fixture.
     func copyOfFixture(_ name: String = "model") throws -> String {
@@ -36,7 +34,7 @@ final class ModelFolder {
     }
 
     var names: [String] {
-        get throws { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
+        get throws { try folder.names() }
     }
 
     func report(of name: String) throws -> JSON { try JSON.parse(file: at(name) + "/report.json") }

@@ -1,12 +1,12 @@
 import Foundation
 
 /// Real configurations, tokenizers and checkpoints beside the package, where they are present.
-enum SharedData {
-    static let folder: String = ProcessInfo.processInfo.environment["LOWRANK_DATA"] ?? besidePackage
+public enum SharedData {
+    public static let folder: String = ProcessInfo.processInfo.environment["LOWRANK_DATA"] ?? besidePackage
 
-    static var isPresent: Bool { FileManager.default.fileExists(atPath: folder) }
+    public static var isPresent: Bool { FileManager.default.fileExists(atPath: folder) }
 
-    static func path(_ name: String) -> String { folder + "/" + name }
+    public static func path(_ name: String) -> String { folder + "/" + name }
 
     private static var besidePackage: String {
         let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
