@@ -1,7 +1,7 @@
 """Times lowrank's methods against tensorly and numpy on the same weights, and compares the errors they end at.
 
-Every case is a checkpoint with one matrix or a stack of them, made here. Ours is `lowrank compress` on it, timed by what
-report.json says of the matrices (reading, decomposing, rounding and measuring, no process start) and judged by the
+Every case is a checkpoint with one matrix or a stack of them, made here. Ours is `lowrank compress` on it, timed by
+what report.json says of the matrices (reading, decomposing, rounding and measuring, no process start) and judged by the
 weights of `lowrank reconstruct`. Theirs is the call that does the same work on the same float32 numbers, timed alone.
 Contenders take turns; the ratio is the median over the rounds of (their time / our time), above 1 lowrank is faster.
 
@@ -128,7 +128,8 @@ def tt():
             cores = tensorly_decomposition.tensor_train_matrix(weight.reshape(*out, *inner), rank=[1, *ranks, 1])
             return lambda: tensorly.tt_matrix.tt_matrix_to_tensor(cores)
 
-        return Case(name, [weight], options(out, inner, ranks), peer, "tensorly tensor_train_matrix", ratio=5, excess=1e-5)
+        return Case(name, [weight], options(out, inner, ranks), peer, "tensorly tensor_train_matrix", ratio=5,
+                    excess=1e-5)
 
     def factors(name, weight, out, inner, rank):
         unfolding = interleaved(weight, out, inner).reshape(out[0] * inner[0], -1)

@@ -1,8 +1,8 @@
 """Log-likelihoods of `lowrank eval --choices` against the formula of lm-evaluation-harness in PyTorch.
 
 Makes questions out of a text: the context is the beginning of a sentence, one choice its end and the others the ends of
-other sentences; a part of them has spaces behind the context, an empty context, a context for each choice, or one longer
-than the model allows. Every log-likelihood is compared, question by question, and both accuracies.
+other sentences; a part of them has spaces behind the context, an empty context, a context for each choice, or one
+longer than the model allows. Every log-likelihood is compared, question by question, and both accuracies.
 
     python3 Scripts/check_choices.py ../shared/data/stories260K --text ../shared/data/text/tinystories.eval.txt
 """

@@ -2,7 +2,8 @@
 
 Proves that the numbers of the report are those of the files: parameters, bytes and multiply-adds of every compressed
 module, those of the whole, the ranks in config.json against the tensors' shapes, the totals of a shard index, and the
-fraction of the model that is kept. Parses the safetensors headers itself, so it needs Python alone and shares no code with lowrank.
+fraction of the model that is kept. Parses the safetensors headers itself, so it needs Python alone and shares no code
+with lowrank.
 
     python3 Scripts/check_counts.py OUT --against CKPT
 """

@@ -84,7 +84,8 @@ def file_limits(program, folder, new, points):
 
 def full_disks(program, new, points):
     with tempfile.TemporaryDirectory() as scratch:
-        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", scratch], capture_output=True, text=True)
+        words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", scratch]
+        mount = subprocess.run(words, capture_output=True, text=True)
         if mount.returncode:
             print(f"skipped: no file system of memory can be mounted ({mount.stderr.strip()})")
             return

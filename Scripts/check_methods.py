@@ -1,9 +1,9 @@
 """Compresses checkpoints by every method at several budgets and holds each output against independent counts.
 
-For every checkpoint, method and budget: `compress`, `verify` (every error anew, from the two folders), `check_counts.py`
-(parameters and bytes from the files alone), `reconstruct`, and, where transformers is installed, the dense folder loaded
-by it. Prints a line for each and ends with 1 if anything differs. A budget that a method cannot meet (exit 1 of
-compress) is printed with its reason and counts as right.
+For every checkpoint, method and budget: `compress`, `verify` (every error anew, from the two folders),
+`check_counts.py` (parameters and bytes from the files alone), `reconstruct`, and, where transformers is installed, the
+dense folder loaded by it. Prints a line for each and ends with 1 if anything differs. A budget that a method cannot
+meet (exit 1 of compress) is printed with its reason and counts as right.
 
     python3 Scripts/check_methods.py CKPT… [--lowrank PATH] [--keep 0.8 0.5 0.25]
 """
@@ -47,7 +47,8 @@ def check(lowrank, checkpoint, method, keep, scratch):
     """A line of text, and whether all is right."""
     start = time.perf_counter()
     output, dense = scratch / "out", scratch / "dense"
-    made = run(lowrank, "compress", checkpoint, "-o", output, "--force", "-q", "--keep", keep, "--method", *method.split())
+    made = run(
+        lowrank, "compress", checkpoint, "-o", output, "--force", "-q", "--keep", keep, "--method", *method.split())
     seconds = time.perf_counter() - start
     if made.returncode == 1:
         return f"cannot be met: {made.stderr.strip().splitlines()[-1]}", True
@@ -64,7 +65,8 @@ def check(lowrank, checkpoint, method, keep, scratch):
     lines = report["tensors"]
     error = sum(line["relative_error"] for line in lines) / len(lines)
     kept_dense = sum(bool(line["kept_dense_reason"]) for line in lines)
-    words = ", ".join(f"{name} {'skipped' if right is None else 'ok' if right else 'WRONG'}" for name, right in results.items())
+    words = ", ".join(
+        f"{name} {'skipped' if right is None else 'ok' if right else 'WRONG'}" for name, right in results.items())
     return (f"keeps {report['totals']['keep_compressed']:.4f}, mean error {error:.4f}, {kept_dense} dense, "
             f"{seconds:.1f} s: {words}"), all(right is not False for right in results.values())
 

@@ -51,7 +51,8 @@ def show(protocol, scores, as_json):
         print(json.dumps(scores))
     else:
         print(f"{protocol}: loss {scores['loss']:.6f}  perplexity {scores['perplexity']:.5f}  "
-              f"tokens {scores['tokens']}  windows {scores['windows']}  context {scores['context']}  sha256 {scores['token_sha256'][:16]}")
+              f"tokens {scores['tokens']}  windows {scores['windows']}  context {scores['context']}  "
+              f"sha256 {scores['token_sha256'][:16]}")
 
 
 def options_of(arguments):

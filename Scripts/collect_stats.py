@@ -3,9 +3,9 @@ run otherwise. The file is the same but for rounding, and `lowrank compress --st
 
     python3 Scripts/collect_stats.py Llama-2-7b-hf --text wiki.txt --samples 128 --device cuda -o stats.safetensors
 
-With `--gradients` the model is gone back through as well, for the second moments of the gradients of
--sum log p(next token) towards the outputs of every layer in a block, which `--objective kfac` needs. (For an encoder the
-loss is the sum of its hidden states with random signs; those of `lowrank calibrate` are others.)
+With `--gradients` the model is gone back through as well, for the second moments of the gradients of -sum log p(next
+token) towards the outputs of every layer in a block, which `--objective kfac` needs. (For an encoder the loss is the
+sum of its hidden states with random signs; those of `lowrank calibrate` are others.)
 
 Mixtures of experts are refused, because transformers holds experts in stacks whose inputs no hook sees; use
 `lowrank calibrate` for them.

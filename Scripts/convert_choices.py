@@ -176,7 +176,8 @@ def convert(options):
     for subject, question in items_of(options.set, options.files, options.labels):
         before = shots.get(subject if options.set == "mmlu" else "", [])
         if len(before) < options.shots:
-            raise SystemExit(f"--shots-from has {len(before)} questions for {subject}; --shots asks for {options.shots}")
+            raise SystemExit(
+                f"--shots-from has {len(before)} questions for {subject}; --shots asks for {options.shots}")
         prefix = description(options.set, subject) + "".join(text + "\n\n" for text in before)
         yield with_prefix(question, prefix)
 

@@ -1,5 +1,5 @@
-"""How far compression turns the sentence embeddings of an encoder such as all-MiniLM-L6-v2: the mean cosine between those
-of the original and of the compressed model, over lines that the calibration has not seen.
+"""How far compression turns the sentence embeddings of an encoder such as all-MiniLM-L6-v2: the mean cosine between
+those of the original and of the compressed model, over lines that the calibration has not seen.
 
 Calibrates on one text, compresses as SVD-LLM does (whitened factors of uniform ranks) and by the recipe of --stats and
 --text, writes both back as dense checkpoints, and embeds lines of another text with transformers (mean over tokens).

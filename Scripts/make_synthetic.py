@@ -82,7 +82,8 @@ def neox_names(config):
         prefix = f"gpt_neox.layers.{layer}."
         yield from with_biases([
             (prefix + "input_layernorm", (hidden,)), (prefix + "post_attention_layernorm", (hidden,)),
-            (prefix + "attention.query_key_value", (3 * hidden, hidden)), (prefix + "attention.dense", (hidden, hidden)),
+            (prefix + "attention.query_key_value", (3 * hidden, hidden)),
+            (prefix + "attention.dense", (hidden, hidden)),
             (prefix + "mlp.dense_h_to_4h", (inner, hidden)), (prefix + "mlp.dense_4h_to_h", (hidden, inner))])
     yield from with_biases([("gpt_neox.final_layer_norm", (hidden,))])
     yield "embed_out.weight", (config["vocab_size"], hidden)
@@ -90,12 +91,14 @@ def neox_names(config):
 
 def bert_names(config):
     hidden, inner = config["hidden_size"], config["intermediate_size"]
-    for name, count in [("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")]:
+    tables = [("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")]
+    for name, count in tables:
         yield f"bert.embeddings.{name}_embeddings.weight", (config[count], hidden)
     yield from with_biases([("bert.embeddings.LayerNorm", (hidden,))])
     for layer in range(config["num_hidden_layers"]):
         prefix = f"bert.encoder.layer.{layer}."
-        yield from with_biases([(f"{prefix}attention.self.{name}", (hidden, hidden)) for name in ("query", "key", "value")])
+        yield from with_biases(
+            [(f"{prefix}attention.self.{name}", (hidden, hidden)) for name in ("query", "key", "value")])
         yield from with_biases([
             (prefix + "attention.output.dense", (hidden, hidden)), (prefix + "attention.output.LayerNorm", (hidden,)),
             (prefix + "intermediate.dense", (inner, hidden)), (prefix + "output.dense", (hidden, inner)),

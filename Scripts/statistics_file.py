@@ -10,9 +10,9 @@ An input is named after the first module that reads it. For an input `<m>` of n 
 The gradients of the model's loss towards the m outputs of a module are stored in the same way, under
 `<module>.output_gradient`, where the file has them.
 
-In its metadata, as text: lowrank_statistics (version 1), model_fingerprint, model_type, precision, inputs (JSON: input to
-the modules that read it), gradients (JSON: the list of those names; missing where there are none) and runs (JSON: the
-texts that went in).
+In its metadata, as text: lowrank_statistics (version 1), model_fingerprint, model_type, precision, inputs (JSON: input
+to the modules that read it), gradients (JSON: the list of those names; missing where there are none) and runs (JSON:
+the texts that went in).
 """
 
 import hashlib

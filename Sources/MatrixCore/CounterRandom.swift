@@ -1,8 +1,9 @@
 /// Random numbers addressed by (seed, stream, index): no state, so any part of a sequence can be made by any thread.
 ///
-/// - Method: Philox 4×32 with 10 rounds, a counter-based generator; the key is the seed, the counter is (index, stream).
-/// - Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Golden values in the tests come from
-///   the authors' Random123 known-answer file.
+/// - Method: Philox 4×32 with 10 rounds, a counter-based generator; the key is the seed, the counter is (index,
+///   stream).
+/// - Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Golden values in the tests come
+///   from the authors' Random123 known-answer file.
 public struct CounterRandom: Sendable {
     public let seed: UInt64
     /// Separates sequences that use the same seed.

@@ -36,7 +36,8 @@ public struct MatrixOperand: @unchecked Sendable {
 
     public var transposed: Self {
         Self(
-            base: base, type: type, rows: columns, columns: rows, rowStride: columnStride, columnStride: rowStride, owner: owner)
+            base: base, type: type, rows: columns, columns: rows, rowStride: columnStride, columnStride: rowStride,
+            owner: owner)
     }
 
     /// The block of the given rows and columns.
@@ -75,7 +76,8 @@ public struct MutableMatrixOperand: @unchecked Sendable {
     public let owner: AnyObject?
 
     public init(
-        base: UnsafeMutableRawPointer, type: ElementType, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1,
+        base: UnsafeMutableRawPointer, type: ElementType, rows: Int, columns: Int, rowStride: Int,
+        columnStride: Int = 1,
         owner: AnyObject? = nil
     ) {
         self.base = base

@@ -13,7 +13,8 @@ public struct MatrixView<Element: MatrixElement>: @unchecked Sendable {
 
     @inlinable
     public init(
-        base: UnsafePointer<Element>, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1, owner: AnyObject? = nil
+        base: UnsafePointer<Element>, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1,
+        owner: AnyObject? = nil
     ) {
         self.base = base
         self.rows = rows
@@ -40,7 +41,8 @@ public struct MatrixView<Element: MatrixElement>: @unchecked Sendable {
         precondition(columnRange.lowerBound >= 0 && columnRange.upperBound <= columns, "columns outside of the view")
         return Self(
             base: base + (rowRange.lowerBound * rowStride + columnRange.lowerBound * columnStride),
-            rows: rowRange.count, columns: columnRange.count, rowStride: rowStride, columnStride: columnStride, owner: owner)
+            rows: rowRange.count, columns: columnRange.count, rowStride: rowStride, columnStride: columnStride,
+            owner: owner)
     }
 
     @inlinable public func rows(_ range: Range<Int>) -> Self { block(rows: range, columns: 0..<columns) }
@@ -90,7 +92,8 @@ public struct MutableMatrixView<Element: MatrixElement>: @unchecked Sendable {
         precondition(columnRange.lowerBound >= 0 && columnRange.upperBound <= columns, "columns outside of the view")
         return Self(
             base: base + (rowRange.lowerBound * rowStride + columnRange.lowerBound * columnStride),
-            rows: rowRange.count, columns: columnRange.count, rowStride: rowStride, columnStride: columnStride, owner: owner)
+            rows: rowRange.count, columns: columnRange.count, rowStride: rowStride, columnStride: columnStride,
+            owner: owner)
     }
 
     @inlinable public func rows(_ range: Range<Int>) -> Self { block(rows: range, columns: 0..<columns) }
@@ -99,6 +102,7 @@ public struct MutableMatrixView<Element: MatrixElement>: @unchecked Sendable {
     /// The same rectangle, readable only.
     @inlinable
     public var readable: MatrixView<Element> {
-        MatrixView(base: base, rows: rows, columns: columns, rowStride: rowStride, columnStride: columnStride, owner: owner)
+        MatrixView(
+            base: base, rows: rows, columns: columns, rowStride: rowStride, columnStride: columnStride, owner: owner)
     }
 }

@@ -8,7 +8,8 @@ public struct Tensor<Element: MatrixElement>: Sendable {
 
     /// A tensor with the elements of a matrix, which has as many as the shape says.
     public init(shape: [Int], reshaping matrix: DenseMatrix<Element>) {
-        precondition(shape.reduce(1, *) == matrix.count, "a tensor of shape \(shape) does not have \(matrix.count) elements")
+        precondition(
+            shape.reduce(1, *) == matrix.count, "a tensor of shape \(shape) does not have \(matrix.count) elements")
         self.shape = shape
         storage = matrix
     }
@@ -27,7 +28,8 @@ public struct Tensor<Element: MatrixElement>: Sendable {
         let rows = shape[..<axes].reduce(1, *)
         let columns = shape[axes...].reduce(1, *)
         let view = storage.view
-        return MatrixView(base: view.base, rows: rows, columns: columns, rowStride: columns, columnStride: 1, owner: view.owner)
+        return MatrixView(
+            base: view.base, rows: rows, columns: columns, rowStride: columns, columnStride: 1, owner: view.owner)
     }
 
     /// The tensor whose axis k is this tensor's axis `axes[k]`.

@@ -17,8 +17,8 @@ struct Shrinkage {
     /// α μ T / (1 − α), what to add to the diagonal of Σ x xᵀ.
     let ridge: Double
 
-    /// From here on α makes no difference to the perplexity of a compressed model; below, it wins up to a tenth of a nat
-    /// at moderate ratios (measured at one to sixteen documents).
+    /// From here on α makes no difference to the perplexity of a compressed model; below, it wins up to a tenth of a
+    /// nat at moderate ratios (measured at one to sixteen documents).
     static let enoughTokensPerFeature = 10
 
     /// Even one token says something about directions.

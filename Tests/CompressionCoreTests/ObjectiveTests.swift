@@ -22,7 +22,8 @@ import Testing
         #expect(abs(objective.squaredNorm(of: MatrixOperand(error)) - expected) < 1e-10 * expected)
     }
 
-    /// What is added to the diagonal is said, is in the factor, and is not in the norm; sizes around a block of columns.
+    /// What is added to the diagonal is said, is in the factor, and is not in the norm; sizes around a block of
+    /// columns.
     @Test(arguments: [(1, 0.0), (5, 0), (5, 0.7), (513, 0), (513, 2)])
     func aRidgeIsPartOfTheFactorAlone(size: Int, ridge: Double) throws {
         let half = CounterRandom(seed: 5).normalMatrix(rows: size, columns: 3) as Matrix64

@@ -143,7 +143,8 @@ final class FuzzRunner {
             "normalizer": [
                 "type": "Sequence",
                 "normalizers": [
-                    ["type": "Prepend", "prepend": "▁"], ["type": "Replace", "pattern": ["String": " "], "content": "▁"],
+                    ["type": "Prepend", "prepend": "▁"],
+                    ["type": "Replace", "pattern": ["String": " "], "content": "▁"],
                 ],
             ],
             "post_processor": [

@@ -7,7 +7,8 @@ import Testing
 /// which.
 ///
 /// A few hundred in the tests; `Scripts/fuzz` reads as many as asked for (LOWRANK_FUZZ_INPUTS, LOWRANK_FUZZ_SECONDS),
-/// from a seed (LOWRANK_FUZZ_SEED). The input at work is named in the file LOWRANK_FUZZ_NOTE, for where the process dies.
+/// from a seed (LOWRANK_FUZZ_SEED). The input at work is named in the file LOWRANK_FUZZ_NOTE, for where the process
+/// dies.
 @Suite(.serialized)
 struct FuzzTests {
     /// An input may take this much time of a processor.
@@ -15,7 +16,9 @@ struct FuzzTests {
     /// All of a target's inputs may raise the peak of resident memory by this much.
     private static let mostBytes = 256 << 20
 
-    private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap { Int($0) } }
+    private static func setting(_ name: String) -> Int? {
+        ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
+    }
 
     @Test func changedInputsAreReadOrRefused() throws {
         let inputs = Self.setting("LOWRANK_FUZZ_INPUTS") ?? (Self.setting("LOWRANK_FUZZ_SECONDS") == nil ? 450 : .max)
@@ -67,8 +70,8 @@ struct FuzzTests {
         }
     }
 
-    /// What an input may rightly end with beside 3: a changed model may have no layer to compress (2), a shorter context
-    /// than asked for (2), or numbers that overflow (4).
+    /// What an input may rightly end with beside 3: a changed model may have no layer to compress (2), a shorter
+    /// context than asked for (2), or numbers that overflow (4).
     private static let allowed: [FuzzTarget: Set<ExitCode>] = [
         .index: [.usage, .conditionNotMet], .config: [.usage, .conditionNotMet, .numericFailure],
         .compressedConfig: [.usage, .numericFailure], .part: [.usage, .numericFailure],

@@ -5,7 +5,9 @@ import Testing
 @Suite struct CounterRandomTests {
     /// Known answers of the authors' library (Random123, kat_vectors, philox4x32 10 rounds).
     @Test func matchesTheReferenceVectors() {
-        #expect(CounterRandom.philox(counter: (0, 0, 0, 0), key: (0, 0)) == (0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
+        #expect(
+            CounterRandom.philox(counter: (0, 0, 0, 0), key: (0, 0))
+                == (0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
         let ones = UInt32.max
         #expect(
             CounterRandom.philox(counter: (ones, ones, ones, ones), key: (ones, ones))

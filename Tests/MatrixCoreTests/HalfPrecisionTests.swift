@@ -14,7 +14,8 @@ import Testing
                 continue
             }
             #expect(ours == expected)
-            for neighbour in [ours, ours.nextUp, ours.nextDown, ours * 1.0003, ours * 1.000244140625] where !neighbour.isNaN {
+            for neighbour in [ours, ours.nextUp, ours.nextDown, ours * 1.0003, ours * 1.000244140625]
+            where !neighbour.isNaN {
                 #expect(Half(neighbour).bitPattern == Float16(neighbour).bitPattern, "\(neighbour)")
             }
         }
@@ -22,7 +23,8 @@ import Testing
     #endif
 
     @Test(arguments: [
-        (1.0, 0x3F80), (1.00390625, 0x3F80), (1.01171875, 0x3F82), (-2.5, 0xC020), (3.4028235e38, 0x7F80), (0x1.16c2p-133, 0x0001),
+        (1.0, 0x3F80), (1.00390625, 0x3F80), (1.01171875, 0x3F82), (-2.5, 0xC020), (3.4028235e38, 0x7F80),
+        (0x1.16c2p-133, 0x0001),
     ] as [(Float, UInt16)])
     func bfloat16RoundsToNearestEven(value: Float, pattern: UInt16) {
         #expect(BFloat16(value).bitPattern == pattern)

@@ -16,7 +16,9 @@ struct PairedMomentsTests {
         let x = x
         let noise = CounterRandom(seed: 5).normalMatrix(rows: Self.count, columns: Self.features) as Matrix
         // What is seen is not only noisy but leans on other features.
-        seen = Matrix(rows: Self.count, columns: Self.features) { 0.8 * x[$0, $1] + 0.3 * x[$0, 0] + 0.4 * noise[$0, $1] }
+        seen = Matrix(rows: Self.count, columns: Self.features) {
+            0.8 * x[$0, $1] + 0.3 * x[$0, 0] + 0.4 * noise[$0, $1]
+        }
         let moments = PairedMoments(features: Self.features)
         moments.add(x.view.rows(0..<60), seen.view.rows(0..<60))
         moments.add(x.view.rows(60..<Self.count), seen.view.rows(60..<Self.count))
@@ -55,8 +57,8 @@ struct PairedMomentsTests {
         zip(a.elements, b.elements).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
     }
 
-    /// For any replacement: what is lost in outputs is a constant and its distance from the target in the metric. What is
-    /// added to the diagonal of the metric weighs the distance from the weight itself.
+    /// For any replacement: what is lost in outputs is a constant and its distance from the target in the metric. What
+    /// is added to the diagonal of the metric weighs the distance from the weight itself.
     @Test func compressingTheTargetInItsMetricIsTheWholeTask() {
         let wide = correction.target(for: MatrixOperand(weight))
         let target = Matrix(rows: Self.outputs, columns: Self.features) { Float(wide[$0, $1]) }

@@ -81,7 +81,9 @@ struct BatchCommandTests {
         #expect(
             try run("calibrate \(model) --text \(model)/heldout.txt --samples 1 -o \(folder.at("stats")) -q").code == 0)
         #expect(try run("reconstruct \(folder.at("out")) -o \(folder.at("dense")) -q").code == 0)
-        #expect(before == (try files.map { try FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date }))
+        #expect(
+            before
+                == (try files.map { try FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date }))
         #expect(try FileManager.default.contentsOfDirectory(atPath: model).count == files.count)
     }
 

@@ -5,11 +5,13 @@ import Testing
 /// What a shell sees of `bench`.
 struct BenchCommandTests {
     @Test(arguments: [
-        ("gemm", "64x48x32", "f32", [64, 48, 32]), ("syrk", "40x64", "bf16", [40, 40, 64]), ("gemv", "64x96", "f16", [64, 1, 96]),
+        ("gemm", "64x48x32", "f32", [64, 48, 32]), ("syrk", "40x64", "bf16", [40, 40, 64]),
+        ("gemv", "64x96", "f16", [64, 1, 96]),
         ("svd", "48x32x8", "f32", [48, 32, 8]), ("eigen", "33", "f64", [33, 33, 17]),
     ])
     func anOperationIsTimedOnTheGivenShape(operation: String, shape: String, dtype: String, sides: [Int]) throws {
-        let run = try ProgramRun.of("bench --op \(operation) --shape \(shape) --dtype \(dtype) --repeat 1 --threads 1 --json")
+        let run = try ProgramRun.of(
+            "bench --op \(operation) --shape \(shape) --dtype \(dtype) --repeat 1 --threads 1 --json")
         #expect(run.code == 0)
         let document = try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any]
         let results = try #require(document?["results"] as? [[String: Any]])

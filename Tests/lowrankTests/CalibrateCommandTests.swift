@@ -31,7 +31,9 @@ struct CalibrateCommandTests {
         let table = try ProgramRun.of(["stats", "show", folder.at("a")])
         #expect(table.output.contains("model.layers.4.mlp.down_proj"))
 
-        let merged = try ProgramRun.of(["stats", "merge", folder.at("a"), folder.at("b"), "-o", folder.at("c"), "--json"])
+        let merged = try ProgramRun.of([
+            "stats", "merge", folder.at("a"), folder.at("b"), "-o", folder.at("c"), "--json",
+        ])
         #expect(merged.code == 0, "\(merged.errors)")
         #expect(try JSON.parse(merged.output)["runs"]?.array?.count == 2)
         let twice = try ProgramRun.of(["stats", "merge", folder.at("a"), folder.at("a"), "-o", folder.at("d")])
@@ -58,7 +60,8 @@ struct CalibrateCommandTests {
             (["calibrate", ModelFolder.fixture, "--text", folder.at("none"), "-o", folder.at("x")], 3, "none"),
             (["calibrate", folder.at("none"), "--text", text, "-o", folder.at("x")], 3, "none"),
             (words("notes.txt", ["--append"]), 3, "notes.txt"),
-            (["stats", "show", notes], 3, "notes.txt"), (["stats", "show", weights], 3, "no file of activation statistics"),
+            (["stats", "show", notes], 3, "notes.txt"),
+            (["stats", "show", weights], 3, "no file of activation statistics"),
             (["stats", "merge", folder.at("a"), "-o", folder.at("x")], 2, "two statistics files"),
             (["stats", "merge", folder.at("a"), weights, "-o", folder.at("x")], 3, "model.safetensors"),
             (["stats", "merge", folder.at("a"), folder.at("a"), "-o", folder.at("a"), "--force"], 2, "is the input"),

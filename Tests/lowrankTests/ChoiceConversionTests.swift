@@ -2,7 +2,8 @@ import Foundation
 import Safetensors
 import Testing
 
-/// Public multiple-choice sets, as their authors publish them and as other copies have them, to the file of `--choices`.
+/// Public multiple-choice sets, as their authors publish them and as other copies have them, to the file of
+/// `--choices`.
 struct ChoiceConversionTests {
     private let folder: ModelFolder
 
@@ -37,8 +38,8 @@ struct ChoiceConversionTests {
         ),
         (
             "hellaswag", "h.jsonl",
-            #"{"activity_label":"Kites","ctx_a":"He runs.","ctx_b":"the BOY","endings":["flies [step] it  up","a [title] b"],"#
-                + #""label":"1"}"#,
+            #"{"activity_label":"Kites","ctx_a":"He runs.","ctx_b":"the BOY","#
+                + #""endings":["flies [step] it  up","a [title] b"],"label":"1"}"#,
             #"{"context":"Kites: He runs. The boy","choices":["flies it up","a. b"],"answer":1}"#
         ),
         (

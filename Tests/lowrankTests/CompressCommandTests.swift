@@ -8,7 +8,8 @@ struct CompressCommandTests {
 
     init() throws { folder = try ModelFolder() }
 
-    private func compress(_ options: String, to output: String = "out", from model: String? = nil) throws -> ProgramRun {
+    private func compress(_ options: String, to output: String = "out", from model: String? = nil) throws -> ProgramRun
+    {
         let words = options.split(separator: " ").map(String.init)
         return try ProgramRun.of(
             ["compress", model ?? ModelFolder.fixture, "-o", folder.at(output), "--quiet"] + words)

@@ -27,10 +27,12 @@ struct FurtherCompressionTests {
         return errors
     }
 
-    /// Truncating twice keeps the leading components, so it is truncating once, up to the rounding of the first factors.
+    /// Truncating twice keeps the leading components, so it is truncating once, up to the rounding of the first
+    /// factors.
     @Test(arguments: ["factors", "pivot"])
     func truncatingTwiceIsTruncatingOnce(storage: String) throws {
-        _ = try run("compress", ModelFolder.fixture, "-o", folder.at("once"), "--keep", "0.4", "--factor-dtype", "f32", "-q")
+        _ = try run(
+            "compress", ModelFolder.fixture, "-o", folder.at("once"), "--keep", "0.4", "--factor-dtype", "f32", "-q")
         _ = try run(
             "compress", ModelFolder.fixture, "-o", folder.at("first"), "--keep", "0.8", "--factor-dtype", "f32",
             "--storage", storage, "-q")
@@ -40,7 +42,9 @@ struct FurtherCompressionTests {
         let once = try perplexity("once"), twice = try perplexity("twice")
         #expect(abs(once - twice) < 1e-4 * once)
         let reports = try ["once", "twice"].map { try folder.report(of: $0)["totals"] }
-        for key in ["parameters", "keep_compressed", "keep_model", "dense_parameters", "macs", "dense_macs", "dense_bytes"] {
+        for key in [
+            "parameters", "keep_compressed", "keep_model", "dense_parameters", "macs", "dense_macs", "dense_bytes",
+        ] {
             #expect(reports[0]?[key] == reports[1]?[key], "\(key)")
         }
         #expect(try folder.report(of: "twice")["source"]?["compressed"]?.bool == true)
@@ -50,17 +54,20 @@ struct FurtherCompressionTests {
         #expect(dense.errors.isEmpty)
         #expect(abs(try perplexity("dense") - twice) < 1e-4 * twice)
         let config = try JSON.parse(file: folder.at("twice") + "/config.json")
-        #expect(config["low_rank_base_model_type"]?.string == "llama" && config["model_type"]?.string == "lowrank_llama")
+        #expect(
+            config["low_rank_base_model_type"]?.string == "llama" && config["model_type"]?.string == "lowrank_llama")
         #expect(config["low_rank_schema"]?.string == "ABLinear")
     }
 
     /// What has fewer numbers already stays, byte for byte; so does what is not selected.
     @Test func whatIsSmallerAlreadyStays() throws {
-        _ = try run("compress", ModelFolder.fixture, "-o", folder.at("small"), "--keep", "0.4", "--exclude", "q_proj", "-q")
+        _ = try run(
+            "compress", ModelFolder.fixture, "-o", folder.at("small"), "--keep", "0.4", "--exclude", "q_proj", "-q")
         let again = try run(
             "compress", folder.at("small"), "-o", folder.at("again"), "--keep", "0.6", "--layers", "0-3")
         #expect(again.output.contains("kept as it was"))
-        #expect(try run("verify", folder.at("again"), "--against", folder.at("small")).output.contains("all as reported"))
+        #expect(
+            try run("verify", folder.at("again"), "--against", folder.at("small")).output.contains("all as reported"))
         let source = try SafetensorsFile(path: folder.at("small/model.safetensors"))
         let found = try SafetensorsFile(path: folder.at("again/model.safetensors"))
         for tensor in source.tensors where !tensor.name.contains("q_proj") || tensor.name.contains("layers.4") {
@@ -69,7 +76,9 @@ struct FurtherCompressionTests {
                     == source.bytes(of: tensor.name).array(of: UInt8.self), "\(tensor.name)")
         }
         let errors = try errors("again")
-        #expect(errors.filter { $0.value > 0 }.keys.sorted() == (0..<4).map { "model.layers.\($0).self_attn.q_proj.weight" })
+        #expect(
+            errors.filter { $0.value > 0 }.keys.sorted() == (0..<4).map { "model.layers.\($0).self_attn.q_proj.weight" }
+        )
         let totals = try #require(try folder.report(of: "again")["totals"])
         #expect((totals["keep_compressed"]?.double ?? 1) <= 0.6)
     }
@@ -78,8 +87,11 @@ struct FurtherCompressionTests {
     @Test func sizesOfTheWholeOutputAreKept() throws {
         _ = try run("compress", ModelFolder.fixture, "-o", folder.at("small"), "--keep", "0.8", "-q")
         let plan = try JSON.parse(
-            try run("compress", folder.at("small"), "-o", folder.at("out"), "--target-params", "600000", "--dry-run", "--json")
-                .output)
+            try run(
+                "compress", folder.at("small"), "-o", folder.at("out"), "--target-params", "600000", "--dry-run",
+                "--json"
+            )
+            .output)
         _ = try run("compress", folder.at("small"), "-o", folder.at("out"), "--target-params", "600000", "-q")
         let totals = try #require(try folder.report(of: "out")["totals"])
         #expect(totals["parameters"] == plan["totals"]?["parameters"])

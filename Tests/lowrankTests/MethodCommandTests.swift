@@ -67,8 +67,8 @@ struct MethodCommandTests {
         #expect(abs(try loss("out") - loss("dense")) < 1e-5)
     }
 
-    /// A number of branches, a density and a pattern say how much to keep by themselves. The low-rank part gets a tenth of
-    /// the whole, but rank 1 at least.
+    /// A number of branches, a density and a pattern say how much to keep by themselves. The low-rank part gets a tenth
+    /// of the whole, but rank 1 at least.
     @Test(arguments: [
         ("mixt --mixt-branches 3", 0.1875), ("mixt --mixt-base 3 --mixt-branches 2 --mixt-padding power", 1),
         ("saten --saten-density 0.1", 0.13), ("saten --saten-pattern 1:4", 0.2778),

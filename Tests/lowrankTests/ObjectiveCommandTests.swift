@@ -72,7 +72,9 @@ struct ObjectiveCommandTests {
                 var errors: [String: Double] = [:]
                 for made in kinds { errors[made] = measure.relativeError(of: try compressed(module.name, in: made)) }
                 let own = try #require(errors[kind])
-                for (made, error) in errors where made != kind { #expect(own < error, "\(module.name) \(kind) \(made)") }
+                for (made, error) in errors where made != kind {
+                    #expect(own < error, "\(module.name) \(kind) \(made)")
+                }
             }
         }
     }
@@ -90,8 +92,8 @@ struct ObjectiveCommandTests {
         return DenseOperator(weight: MatrixOperand(product))
     }
 
-    /// Of every matrix, and below that of the plain objective at the same rank. There are more than ten tokens a feature,
-    /// so nothing is added to a moment.
+    /// Of every matrix, and below that of the plain objective at the same rank. There are more than ten tokens a
+    /// feature, so nothing is added to a moment.
     @Test func theReportHasActivationErrors() throws {
         let stats = try calibrate()
         var errors: [[Double]] = []

@@ -30,7 +30,8 @@ struct PlanCommandTests {
     @Test(arguments: ["--keep 0.5", "--rank 12", "--energy 0.9", "--target-params 250K", "--keep 0.4 --storage pivot"])
     func anObeyedPlanGivesTheBytesOfTheCommandItCameFrom(options: String) throws {
         let plan = try plan(options)
-        // In Float: where bf16 makes pivot storage give way to factors, a rank allows slightly other factors than a share.
+        // In Float: where bf16 makes pivot storage give way to factors, a rank allows slightly other factors than a
+        // share.
         let float = ["--factor-dtype", "f32"]
         #expect(try compress(options.split(separator: " ").map(String.init) + float, to: "direct").code == 0)
         #expect(try compress(["--plan", folder.at("plan.json")] + float, to: "planned").code == 0)
@@ -53,7 +54,9 @@ struct PlanCommandTests {
         #expect(try compress(["--plan", try write(plan)], to: "out").code == 0)
         let config = try JSON.parse(file: folder.at("out/config.json"))
         let modules = try #require(config["low_rank_modules"]?.object)
-        #expect(modules.count == 4 && config["low_rank_schema"]?.string == "mixed" && config["low_rank_method"]?.string == "mixed")
+        #expect(
+            modules.count == 4 && config["low_rank_schema"]?.string == "mixed"
+                && config["low_rank_method"]?.string == "mixed")
         #expect(modules["model.layers.0.self_attn.q_proj"]?["rank"]?.int == 5)
         #expect(modules["model.layers.0.mlp.up_proj"]?["schema"]?.string == "PivotLinear")
         #expect(modules["model.layers.1.mlp.down_proj"]?["branches"]?.int == 3)
@@ -82,13 +85,16 @@ struct PlanCommandTests {
     @Test(arguments: ["--keep 0.5", "--method svd", "--storage pivot", "--layers 0-1", "--include q_proj"])
     func whatAPlanDecidesIsNotSaidTwice(option: String) throws {
         _ = try plan("--keep 0.5")
-        let run = try compress(["--plan", folder.at("plan.json")] + option.split(separator: " ").map(String.init), to: "out")
+        let run = try compress(
+            ["--plan", folder.at("plan.json")] + option.split(separator: " ").map(String.init), to: "out")
         #expect(run.code == 2 && run.errors.contains("--plan"))
     }
 
     @Test func aPlanIsNotOverwrittenWithoutForce() throws {
         _ = try plan("--keep 0.5")
-        let again = try ProgramRun.of(["plan", ModelFolder.fixture, "-o", folder.at("plan.json"), "--keep", "0.4", "-q"])
+        let again = try ProgramRun.of([
+            "plan", ModelFolder.fixture, "-o", folder.at("plan.json"), "--keep", "0.4", "-q",
+        ])
         #expect(again.code == 2)
     }
 }

@@ -152,7 +152,8 @@ struct RefusalTests {
         let tensor = try #require(try SafetensorsFile(path: moved).tensors.first).name
         var lines = original.split(separator: "\n").filter { !$0.contains("\"\(tensor)\"") }
         // The last entry of the map has no comma.
-        for position in lines.indices.dropLast() where lines[position + 1].trimmingCharacters(in: .whitespaces).hasPrefix("}") {
+        for position in lines.indices.dropLast()
+        where lines[position + 1].trimmingCharacters(in: .whitespaces).hasPrefix("}") {
             if lines[position].hasSuffix(",") { lines[position].removeLast() }
         }
         try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: index))
@@ -161,17 +162,21 @@ struct RefusalTests {
     }
 
     @Test func otherFormsThanFactorsAreNotCompressedAgain() throws {
-        let mixt = ["compress", ModelFolder.fixture, "-o", folder.at("m"), "--method", "mixt", "--mixt-branches", "2", "-q"]
+        let mixt = [
+            "compress", ModelFolder.fixture, "-o", folder.at("m"), "--method", "mixt", "--mixt-branches", "2", "-q",
+        ]
         #expect(try ProgramRun.of(mixt).code == 0)
         try expectRefusal(
             ["compress", folder.at("m"), "-o", folder.at("b"), "--keep", "0.3"], code: 3,
             says: ["compressed already, as MixTLinear; compress the original"])
-        #expect(try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("a"), "--keep", "0.6", "-q"]).code == 0)
+        #expect(
+            try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("a"), "--keep", "0.6", "-q"]).code == 0)
         try expectRefusal(
             ["compress", folder.at("a"), "-o", folder.at("b"), "--method", "mixt", "--mixt-branches", "2"], code: 3,
             says: ["compressed already, as ABLinear", "compress the original"])
         try expectRefusal(
-            ["verify", ModelFolder.fixture, "--against", folder.at("a")], code: 3, says: ["not a compressed checkpoint"])
+            ["verify", ModelFolder.fixture, "--against", folder.at("a")], code: 3, says: ["not a compressed checkpoint"]
+        )
     }
 
     @Test func textsThatCannotBeReadAreNamed() throws {

@@ -69,7 +69,8 @@ struct RunCommandTests {
         let words = ["eval", folder, "--text", folder + "/heldout.txt", "--samples", "2", "--quiet"]
         let above = try ProgramRun.of(words + ["--fail-if-perplexity-above", "2"])
         #expect(above.code == 1 && above.output.contains("perplexity"))
-        #expect(above.errors.hasPrefix("lowrank: warning: perplexity ") && above.errors.contains(" is above 2, the limit"))
+        #expect(
+            above.errors.hasPrefix("lowrank: warning: perplexity ") && above.errors.contains(" is above 2, the limit"))
         let below = try ProgramRun.of(words + ["--fail-if-perplexity-above", "200"])
         #expect(below.code == 0 && below.errors.isEmpty)
     }
@@ -122,7 +123,8 @@ struct RunCommandTests {
     @Test func drawnTextDependsOnTheSeedAlone() throws {
         func draw(_ seed: Int, threads: Int) throws -> String {
             try ProgramRun.of([
-                "generate", Self.fixture("tiny-llama"), "--prompt", "Salu is", "--max-tokens", "40", "--temperature", "1",
+                "generate", Self.fixture("tiny-llama"), "--prompt", "Salu is", "--max-tokens", "40", "--temperature",
+                "1",
                 "--top-k", "50", "--top-p", "0.95", "--seed", "\(seed)", "--threads", "\(threads)", "--quiet",
             ]).output
         }

@@ -70,7 +70,9 @@ struct ShardCommandTests {
                 let other = try compress("--keep 0.5 --shard 2/2 --resume", to: "p")
                 #expect(other.code == 2 && other.errors.contains("option shard was 1/2, is 2/2"))
             }
-            if run.terminationStatus != 0 { #expect(try compress("--keep 0.5 --shard 1/2 --resume", to: "p").code == 0) }
+            if run.terminationStatus != 0 {
+                #expect(try compress("--keep 0.5 --shard 1/2 --resume", to: "p").code == 0)
+            }
             #expect(try folder.content(of: "p") == folder.content(of: "whole"))
             try FileManager.default.removeItem(atPath: folder.at("p"))
         }
@@ -105,7 +107,9 @@ struct ShardCommandTests {
     }
 
     @Test func aDryRunShowsThePart() throws {
-        let whole = try ProgramRun.of(["compress", ModelFolder.fixture, "-o", folder.at("o"), "--keep", "0.5", "--dry-run"])
+        let whole = try ProgramRun.of([
+            "compress", ModelFolder.fixture, "-o", folder.at("o"), "--keep", "0.5", "--dry-run",
+        ])
         var listed = 0
         for part in ["1/2", "2/2"] {
             let run = try compress("--keep 0.5 --dry-run --shard \(part)", to: "o")
@@ -145,7 +149,9 @@ struct ShardCommandTests {
             ["compress", ModelFolder.fixture, "-o", folder.at("p2"), "-q"] + words, environment: environment)
         #expect(second.code == 0)
         let run = try merge(["p1", "p2"])
-        #expect(run.code == 3 && run.errors.contains("is not of the same run") && run.errors.contains(says), "\(run.errors)")
+        #expect(
+            run.code == 3 && run.errors.contains("is not of the same run") && run.errors.contains(says), "\(run.errors)"
+        )
     }
 
     @Test func partsOfAnotherProgramAreRefused() throws {

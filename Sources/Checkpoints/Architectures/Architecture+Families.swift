@@ -46,7 +46,8 @@ extension Architecture {
             Module(pattern: "wte", role: .embedding, shape: [.vocabulary, .hidden]),
             Module(pattern: "wpe", role: .positionEmbedding, shape: [.positions, .hidden]),
             Module(
-                pattern: "h.#.attn.c_attn", role: .attentionFused, shape: [.hidden, .queryKeyValue], isTransposed: true),
+                pattern: "h.#.attn.c_attn", role: .attentionFused, shape: [.hidden, .queryKeyValue],
+                isTransposed: true),
             Module(pattern: "h.#.attn.c_proj", role: .attentionOutput, shape: [.query, .hidden], isTransposed: true),
             Module(pattern: "h.#.mlp.c_fc", role: .mlpIn, shape: [.hidden, .intermediate], isTransposed: true),
             Module(pattern: "h.#.mlp.c_proj", role: .mlpOut, shape: [.intermediate, .hidden], isTransposed: true),

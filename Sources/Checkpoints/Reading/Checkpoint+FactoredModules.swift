@@ -21,8 +21,8 @@ private struct FactoredSchema: Sendable {
 }
 
 extension Checkpoint {
-    /// The linear layers that can be compressed: the dense ones, and those that are stored as two thin factors and can be
-    /// truncated further; by layer.
+    /// The linear layers that can be compressed: the dense ones, and those that are stored as two thin factors and can
+    /// be truncated further; by layer.
     public var compressibleModules: [LinearModule] {
         let factored = compressedModules.compactMap(factoredModule)
         if factored.isEmpty { return linearModules }

@@ -34,7 +34,8 @@ extension Checkpoint {
         return .identical(head: head.name, embedding: embedding.name)
     }
 
-    /// Whether the model's class has a head over the vocabulary: `LlamaForCausalLM`, `GPT2LMHeadModel`, not `BertModel`.
+    /// Whether the model's class has a head over the vocabulary: `LlamaForCausalLM`, `GPT2LMHeadModel`, not
+    /// `BertModel`.
     private var hasHeadByConfig: Bool {
         guard let name = config["architectures"]?[0]?.string else { return true }
         return name.contains("LM") || name.contains("PreTraining")

@@ -27,7 +27,8 @@ extension CheckpointWarning: CustomStringConvertible {
         case .layerBeyondConfig(let tensor, let layers):
             "tensor \"\(tensor)\" belongs to none of the \(layers) layers of config.json"
         case .totalSize(let expected, let found):
-            "the index gives a total_size of \(found.map(String.init) ?? "no number"), the tensors have \(expected) bytes"
+            "the index gives a total_size of \(found.map(String.init) ?? "no number"), the tensors have \(expected) "
+                + "bytes"
         case .ignoredIndex(let file): "\(file) is ignored, because model.safetensors is there too"
         case .unknownArchitecture(let modelType):
             "model_type \"\(modelType)\" is not known; the model is read by the names and shapes of its tensors"

@@ -60,7 +60,8 @@ struct ModelReader {
             let place = classifier.classify(module: name, parameter: "weight", shape: [1, 1])
             modules.append(
                 CompressedModule(
-                    name: name, schema: schema, entry: entry, role: place.role, layer: place.layer, expert: place.expert,
+                    name: name, schema: schema, entry: entry, role: place.role, layer: place.layer,
+                    expert: place.expert,
                     isTransposed: place.isTransposed))
         }
         return modules

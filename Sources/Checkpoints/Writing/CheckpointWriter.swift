@@ -5,12 +5,13 @@ import Safetensors
 /// Writes the weights and the configuration of a checkpoint into a folder.
 ///
 /// Tensors are declared first, in the order in which they are dealt out to shards, and then written in any order and in
-/// pieces. One shard is `model.safetensors`; several are `model-00001-of-0000n.safetensors` with their index. A shard is
-/// finished, and its file closed, as soon as its last tensor is complete, and only one that has begun is open. Memory
-/// does not grow with the model. The folder itself must exist; forcing it to the disk is left to the caller.
+/// pieces. One shard is `model.safetensors`; several are `model-00001-of-0000n.safetensors` with their index. A shard
+/// is finished, and its file closed, as soon as its last tensor is complete, and only one that has begun is open.
+/// Memory does not grow with the model. The folder itself must exist; forcing it to the disk is left to the caller.
 ///
 /// ```swift
-/// let writer = try CheckpointWriter(folder: out, config: config, tensors: declarations, maximumShardBytes: 5_000_000_000)
+/// let writer = try CheckpointWriter(
+///     folder: out, config: config, tensors: declarations, maximumShardBytes: 5_000_000_000)
 /// for name in writer.names { try writer.append(bytes(of: name), to: name) }
 /// try writer.finish()
 /// ```
@@ -22,7 +23,8 @@ public final class CheckpointWriter {
     public let parameterCount: Int
     /// File names, in order.
     public let shardNames: [String]
-    /// Tensors shard by shard, each in the order of its file: written in this order, every file grows from start to end.
+    /// Tensors shard by shard, each in the order of its file: written in this order, every file grows from start to
+    /// end.
     public let names: [String]
 
     private let config: JSON

@@ -7,8 +7,8 @@ import Safetensors
 /// `rope_parameters`. Frequencies are computed in Float, step by step as the transformers library does, because at long
 /// positions their last digit shows in the logits.
 ///
-/// - Source: Su et al., "RoFormer", arXiv 2104.09864; for dynamic scaling and YaRN Peng et al., arXiv 2309.00071; linear
-///   and llama3 scaling as in `modeling_rope_utils.py` of transformers 5.
+/// - Source: Su et al., "RoFormer", arXiv 2104.09864; for dynamic scaling and YaRN Peng et al., arXiv 2309.00071;
+///   linear and llama3 scaling as in `modeling_rope_utils.py` of transformers 5.
 public struct RotaryDescription: Sendable, Equatable {
     /// Numbers of each head that are turned, in two halves; the rest is left.
     let dimensions: Int
@@ -148,7 +148,8 @@ extension RotaryDescription {
             throw .badSetting(key: "original_max_position_embeddings", expected: "a number for yarn scaling")
         }
         var attention = scale(1)
-        if let some = parameters["mscale"]?.double, let all = parameters["mscale_all_dim"]?.double, some != 0, all != 0 {
+        if let some = parameters["mscale"]?.double, let all = parameters["mscale_all_dim"]?.double, some != 0, all != 0
+        {
             attention = scale(some) / scale(all)
         }
         return Yarn(

@@ -2,8 +2,8 @@ import MatrixCore
 
 /// The hidden states behind every layer at some positions of a sequence, kept while the sequence is read.
 ///
-/// Positions lie at even distances, all of them where they fit: states of a layer are needed beside those of every other
-/// layer, so they cannot be looked at one layer at a time, and all of a long window would outgrow the weights.
+/// Positions lie at even distances, all of them where they fit: states of a layer are needed beside those of every
+/// other layer, so they cannot be looked at one layer at a time, and all of a long window would outgrow the weights.
 ///
 /// - Cost: at most `memoryBytes`, or one position.
 public final class HiddenStateSample: ForwardObserver {

@@ -22,8 +22,8 @@ public struct ChoiceItem: Sendable, Equatable {
         self.answer = answer
     }
 
-    /// Reads lines of `{"context": "…", "choices": ["…", …], "answer": 1}`; empty lines are left out. The context may be
-    /// a list, one text for each choice, where what follows is the same and what comes before is to be chosen.
+    /// Reads lines of `{"context": "…", "choices": ["…", …], "answer": 1}`; empty lines are left out. The context may
+    /// be a list, one text for each choice, where what follows is the same and what comes before is to be chosen.
     /// - Throws: `ChoiceError`, naming the line.
     public static func items(jsonLines text: String) throws(ChoiceError) -> [ChoiceItem] {
         var items: [ChoiceItem] = []

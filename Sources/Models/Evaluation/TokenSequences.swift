@@ -3,7 +3,8 @@ import Foundation
 /// The token sequences that a model is scored on or calibrated with, cut from text or given as ids.
 ///
 /// - Source: the protocol of METHODS §8: windows of one long text without overlap, tail dropped, or documents between
-///   separator lines, each stripped, begun with BOS and cut to the context. The first token of a sequence is not scored.
+///   separator lines, each stripped, begun with BOS and cut to the context. The first token of a sequence is not
+///   scored.
 public struct TokenSequences: Sendable {
     public let sequences: [[Int32]]
 

@@ -3,8 +3,8 @@ import MatrixCore
 
 /// softmax(scale · Q Kᵀ) V for all heads, a tile of queries at a time.
 ///
-/// Token i of the queries stands at position `start` + i. With a causal mask it sees the keys up to its position, with a
-/// window only the last `window` of them. Several query heads share a head of keys and values (grouped-query).
+/// Token i of the queries stands at position `start` + i. With a causal mask it sees the keys up to its position, with
+/// a window only the last `window` of them. Several query heads share a head of keys and values (grouped-query).
 ///
 /// - Cost: 4 · tokens · keys · features operations, without the products beyond the last visible key of a tile; memory
 ///   is one tile of scores for each thread, so it grows with the number of keys and not with its square.

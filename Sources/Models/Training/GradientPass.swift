@@ -1,8 +1,8 @@
 import Kernels
 import MatrixCore
 
-/// Goes through a model with a sequence, and back from its loss, and shows what reaches the outputs of the linear layers
-/// on the way.
+/// Goes through a model with a sequence, and back from its loss, and shows what reaches the outputs of the linear
+/// layers on the way.
 ///
 /// The loss is −Σ log p(next token) over the tokens of the sequence. Its gradients g, one for every token and layer,
 /// say what a small error e of the outputs costs: the mean of (g · e)² is twice the divergence of the predictions, as

@@ -44,7 +44,9 @@ struct MixtureTape {
             uses.append(Use(rows: rows, shares: users.map(\.share), expert: expert, tape: tape))
             let source = tape.output.view
             for (place, user) in users.enumerated() {
-                VectorMath.combine(target.base + user.row * target.rowStride, source.base + place * source.rowStride, target.columns) {
+                VectorMath.combine(
+                    target.base + user.row * target.rowStride, source.base + place * source.rowStride, target.columns
+                ) {
                     $0 + $1 * user.share
                 }
             }

@@ -42,8 +42,8 @@ extension Model {
 
     /// What the head makes of the output of the last block, held against what the dense model makes of its own.
     ///
-    /// The loss is KL(dense ‖ model), summed over tokens, in nats. Without a head it is half the squared distance of the
-    /// hidden states over that of the dense ones, times the tokens.
+    /// The loss is KL(dense ‖ model), summed over tokens, in nats. Without a head it is half the squared distance of
+    /// the hidden states over that of the dense ones, times the tokens.
     ///
     /// - Parameters:
     ///   - x: output of the last block (tokens × hidden).

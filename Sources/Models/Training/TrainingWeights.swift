@@ -11,7 +11,8 @@ public final class TrainingWeights {
     private var weights: [String: MatrixOperand] = [:]
     private var sums: [String: Matrix] = [:]
     private let trained: Set<String>
-    /// Told of the gradients towards the outputs of every layer on the way back (tokens × m), before the layer is passed.
+    /// Told of the gradients towards the outputs of every layer on the way back (tokens × m), before the layer is
+    /// passed.
     public var gradientObserver: ((_ module: String, _ gradients: MatrixView<Float>) -> Void)?
 
     /// - Parameter trained: the modules whose gradients are wanted.

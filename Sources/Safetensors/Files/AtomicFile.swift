@@ -2,8 +2,8 @@ import Foundation
 
 /// A file that appears under its name only when it is complete.
 ///
-/// It is written beside its final place under a name that ends in `.partial`, forced to the disk, and then renamed; what
-/// had the name before is there, whole, until that moment. A file that is not finished is removed with the last
+/// It is written beside its final place under a name that ends in `.partial`, forced to the disk, and then renamed;
+/// what had the name before is there, whole, until that moment. A file that is not finished is removed with the last
 /// reference. Parts may be written in any order, from one thread.
 public final class AtomicFile {
     /// When the content is forced to the disk.

@@ -12,7 +12,9 @@ enum MethodOptions {
         help: "How to compress: " + MethodRegistry.methods.joined(separator: ", "))
     static let storage = Option(
         "storage", .word(MethodSettings.Storage.allCases.map(\.rawValue), placeholder: "FORM"),
-        help: "factors, or pivot: without their redundant numbers, at equal size a higher rank; the default for svd with --stats")
+        help:
+            "factors, or pivot: without their redundant numbers, at equal size a higher rank; the default for svd "
+            + "with --stats")
     static let rankMultiple = Setting(
         "rank-multiple", .integer("N", from: 1, to: 4096), default: 1, help: "Make ranks multiples of N")
     static let exact = Flag("exact", help: "Decompose by the slower route that is accurate at any condition")
@@ -39,13 +41,16 @@ enum MethodOptions {
         Option("saten-sweeps", .text("N"), help: "Turns in which the two parts are fitted again; 2 by default"),
         Option(
             "saten-low-rank", .text("METHOD"),
-            help: "What makes the low-rank part: svd (default), or tt, which takes --tt-layout, --tt-order, --tt-modes"),
+            help:
+                "What makes the low-rank part: svd (default), or tt, which takes --tt-layout, --tt-order, --tt-modes"),
     ]
 
     private static let train = [
         Option(
             "tt-layout", .text("LAYOUT"),
-            help: "interleaved (default): output and input modes side by side in every core; split: inputs, then outputs"),
+            help:
+                "interleaved (default): output and input modes side by side in every core; split: inputs, then "
+                + "outputs"),
         Option("tt-order", .text("D"), help: "Cores of a train, or modes a side of a split one; 2 by default"),
         Option(
             "tt-modes", .text("FORM"),
@@ -63,7 +68,8 @@ enum MethodOptions {
         Option(
             "svd-group", .text("GROUP"),
             help: "What shares a basis: matrix (nothing), layers (2, or --share-layers), or the experts of a block"),
-        Option("share-sweeps", .text("N"), help: "Steps that fit a shared basis to what each member reads; 1 by default"),
+        Option(
+            "share-sweeps", .text("N"), help: "Steps that fit a shared basis to what each member reads; 1 by default"),
         Option(
             "share-projections", .text("WHICH"),
             help: "inputs (default): those that read the hidden state (q, k, v, gate, up) share; all: o and down too"),
@@ -74,7 +80,8 @@ enum MethodOptions {
             "tucker-group", .text("GROUP"),
             help: "What shares factors: matrix (nothing), heads (q, k, v, o of a block), experts, or layers"),
         Option(
-            "tucker-algorithm", .text("NAME"), help: "hosvd, st-hosvd, or hooi (default), which improves on the others"),
+            "tucker-algorithm", .text("NAME"),
+            help: "hosvd, st-hosvd, or hooi (default), which improves on the others"),
         Option("tucker-sweeps", .text("N"), help: "Sweeps of hooi; by default up to 4, fewer where they gain little"),
         Option(
             "tucker-form", .text("FORM"),
@@ -87,7 +94,8 @@ enum MethodOptions {
             help: "tied (default): neighbouring layers have one projection between them; untied: each its own"),
         Option(
             "tucker-ranks", .text("A,B,C"),
-            help: "Ranks by axis: out,in of a matrix; members,out,in of experts and layers; hidden,head_dim,projections "
+            help:
+                "Ranks by axis: out,in of a matrix; members,out,in of experts and layers; hidden,head_dim,projections "
                 + "of heads"),
     ]
 

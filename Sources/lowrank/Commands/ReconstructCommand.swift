@@ -18,7 +18,8 @@ struct ReconstructCommand: Command {
             Names, shapes and types are those of the source. The folder is as large as the source; what compression \
             changed stays changed.
             """,
-        arguments: [input], sections: [OptionSection("Options", [output, precision, shardSize, ReadingOptions.noMapping])],
+        arguments: [input],
+        sections: [OptionSection("Options", [output, precision, shardSize, ReadingOptions.noMapping])],
         examples: [Example("lowrank reconstruct small -o dense --dtype f32", "Dense again, without rounding")])
 
     private let arguments: ParsedArguments

@@ -10,8 +10,8 @@ struct StatsShowCommand: Command {
         "stats show", summary: "Show what a statistics file holds: inputs, tokens, sizes, condition",
         discussion: """
             One line for each input: its features, the tokens seen, the mean size of a value, and the condition number \
-            of its moment; for inputs of more than \(StatisticsTable.largestQuickSize) features that takes time, and is \
-            left out unless --condition is given.
+            of its moment; for inputs of more than \(StatisticsTable.largestQuickSize) features that takes time, and \
+            is left out unless --condition is given.
             """,
         arguments: [file], sections: [OptionSection("Options", [condition])],
         examples: [Example("lowrank stats show stats.safetensors", "Look at a calibration")])

@@ -7,7 +7,8 @@ enum TargetOptions {
     private static let open = Bound.exclusive(0), one = Bound.inclusive(1)
 
     static let keep = Option(
-        "keep", .number("F", from: open, to: one), help: "Keep this fraction of the parameters of every selected matrix")
+        "keep", .number("F", from: open, to: one), help: "Keep this fraction of the parameters of every selected matrix"
+    )
     static let remove = Option(
         "remove", .number("F", from: .inclusive(0), to: .exclusive(1)), help: "Remove this fraction: --keep 1-F")
     static let rank = Option("rank", .integer("R", from: 1), help: "Rank of every matrix")
@@ -26,7 +27,8 @@ enum TargetOptions {
     static let all: [any OptionDeclaration] = [keep, remove, rank, parameters, bytes, energy, maximumError]
     static let exclusion = Exclusion("target", all + [plan])
 
-    /// - Throws: `JobError.usage` if there is no target, not even among the options of the method; parsing has refused two.
+    /// - Throws: `JobError.usage` if there is no target, not even among the options of the method; parsing has refused
+    ///   two.
     static func target(_ arguments: ParsedArguments) throws -> Target {
         if let fraction = arguments[keep] { return .keep(fraction) }
         if let fraction = arguments[remove] {
@@ -41,7 +43,8 @@ enum TargetOptions {
         if arguments[plan] != nil {
             let decided = SelectionOptions.all + MethodOptions.planned
             if let option = decided.first(where: { arguments.isGiven($0) }) {
-                throw JobError.usage("--\(option.specification.name) and --plan exclude each other: the plan decides it")
+                throw JobError.usage(
+                    "--\(option.specification.name) and --plan exclude each other: the plan decides it")
             }
             return .plan
         }
@@ -49,7 +52,8 @@ enum TargetOptions {
         let given = MethodOptions.settings(arguments).values
         let sizes = MethodRegistry.sizeOptions(of: method)
         if sizes.contains(where: { given[$0] != nil }) { return .options }
-        throw JobError.usage("no target is given; give one of \(all.map(\.specification.spelling).joined(separator: ", "))")
+        throw JobError.usage(
+            "no target is given; give one of \(all.map(\.specification.spelling).joined(separator: ", "))")
     }
 }
 

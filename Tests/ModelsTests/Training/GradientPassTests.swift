@@ -55,7 +55,10 @@ struct GradientPassTests {
                 let gradient = try #require(gradients[module.name]), rows = try #require(inputs.rows[module.name])
                 try #require(gradient.count == rows.count * module.outFeatures)
                 let slope = Matrix(rows: module.outFeatures, columns: module.inFeatures) { output, input in
-                    Float((0..<rows.count).reduce(0.0) { $0 + Double(gradient[$1 * module.outFeatures + output]) * Double(rows[$1][input]) })
+                    Float(
+                        (0..<rows.count).reduce(0.0) {
+                            $0 + Double(gradient[$1 * module.outFeatures + output]) * Double(rows[$1][input])
+                        })
                 }
                 let length = sumOfSquares(MatrixOperand(slope)).squareRoot()
                 let weight = try checkpoint.operand(of: module)
