@@ -59,11 +59,11 @@ def relative(found, expected):
     return float(torch.linalg.norm(found - expected) / max(torch.linalg.norm(expected), 1e-30))
 
 
-def matrices(name, weight):
-    """The matrices of a parameter that are linear layers: itself, or those of each expert in a stack."""
+def matrices(name, weight, is_fused):
+    """The matrices of a parameter that are linear layers of the file: itself, or those of each expert in a stack."""
     weight = weight.double().numpy()
     slices = [weight] if weight.ndim == 2 else list(weight) if weight.ndim == 3 else []
-    halves = 2 if weight.ndim == 3 and name.endswith("gate_up_proj") else 1
+    halves = 2 if weight.ndim == 3 and not is_fused and name.endswith("gate_up_proj") else 1
     return [part for matrix in slices for part in np.split(matrix, halves)]
 
 
@@ -94,10 +94,12 @@ def check(program, model, scratch):
     merged = PeftModel.from_pretrained(base, small / "peft").merge_and_unload()
     after = merged.state_dict()
     worst, count = 0.0, 0
+    is_fused = any(name.endswith("gate_up_proj") for name in headers(model))
     for name, weight in weights.items():
         if not (after[name] - before[name]).abs().max() > 0:
             continue
-        for dense_part, start, end in zip(*(matrices(name, tensor) for tensor in (weight, before[name], after[name]))):
+        stages = (matrices(name, tensor, is_fused) for tensor in (weight, before[name], after[name]))
+        for dense_part, start, end in zip(*stages):
             values = np.linalg.svd(dense_part - start, compute_uv=False)
             optimum = np.sqrt((values[4:] ** 2).sum())
             worst, count = max(worst, abs(np.linalg.norm(dense_part - end) - optimum) / optimum), count + 1

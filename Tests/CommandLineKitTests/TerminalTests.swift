@@ -70,6 +70,17 @@ struct TerminalTests {
                 """)
     }
 
+    @Test func aStageThatFailsAtOnceSaysNothing() {
+        let errors = TextCapture()
+        let terminal = terminal(errors)
+        terminal.begin(ProgressStage("eval", total: 8, unit: .items("windows")))
+        terminal.end()
+        #expect(errors.text == "")
+        terminal.begin(ProgressStage("eval", total: 0, unit: .items("windows")))
+        terminal.end()
+        #expect(errors.text == "eval: 0 windows in 0 ms\n")
+    }
+
     @Test func quietShowsOnlyWarningsAndErrors() {
         let errors = TextCapture()
         let terminal = terminal(errors) { $0.isQuiet = true }

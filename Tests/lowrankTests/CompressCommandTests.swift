@@ -81,9 +81,11 @@ struct CompressCommandTests {
         #expect(try compress("--target-size 1.5MB", to: "s").code == 0)
         let bytes = try #require(folder.content(of: "s")["model.safetensors"]?.count)
         #expect(bytes <= 1_500_000 && bytes > 1_460_000)
+        let idle = try compress("--target-size 10MB", to: "idle")
+        #expect(idle.code == 0 && idle.errors.contains("meets --target-size 10000000 as it is, with 2.16 MB"))
         let unreachable = try compress("--target-size 100KB", to: "u")
         #expect(unreachable.code == 1 && unreachable.errors.contains("smallest possible result"))
-        #expect(try folder.names == ["p", "s"])
+        #expect(try folder.names == ["idle", "p", "s"])
     }
 
     @Test func errorAndEnergyTargetsHoldForEveryMatrix() throws {

@@ -31,6 +31,9 @@ struct ProgressState: Sendable {
         return "\(stage.title): \(amounts) (\(Quantity.percent(share, digits: 0))), \(pace(at: now))"
     }
 
+    /// Whether nothing of what was to be done is.
+    var hasFailedAtOnce: Bool { done == 0 && stage.total > 0 }
+
     /// `compress: 224 tensors in 2 min 40 s`
     func summary(at now: Double) -> String {
         "\(stage.title): \(amount(done)) in \(Quantity.duration(now - start))"

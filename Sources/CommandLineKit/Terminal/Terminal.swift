@@ -125,7 +125,9 @@ public final class Terminal: ProgressReporter {
     public func end() {
         stage.withLock { current in
             guard let state = current else { return }
-            errors.write((errors.isTerminal ? Self.eraseLine : "") + state.summary(at: clock()) + "\n")
+            // A stage that failed at once has nothing to tell; the error follows.
+            let summary = state.hasFailedAtOnce ? "" : state.summary(at: clock()) + "\n"
+            errors.write((errors.isTerminal ? Self.eraseLine : "") + summary)
             current = nil
         }
     }

@@ -59,12 +59,29 @@ public struct PlannedCompression: Sendable {
                 .plan(modules, of: checkpoint, with: method, target: request.target)
         }
         division = Self.division(of: plan, request.shard)
+        Self.warnOfIdleTarget(request.target, checkpoint, progress)
         for group in plan.groups where !type(of: group.compressor).truncatesFactors {
             guard let module = group.modules.first(where: { $0.module.factors != nil })?.module else { continue }
             throw JobError.badInput(
                 "\(module.name) is compressed already, as \(module.factors?.schema ?? ""), which \(group.method) cannot "
                     + "go on from; compress the original", file: request.checkpoint, tensor: module.name)
         }
+    }
+
+    /// A target that the checkpoint meets as it is still makes the largest uniform cut, which costs accuracy.
+    private static func warnOfIdleTarget(
+        _ target: Target, _ checkpoint: Checkpoint, _ progress: any ProgressReporter
+    ) {
+        let size: String
+        switch target {
+        case .bytes(let limit) where checkpoint.files.reduce(0) { $0 + $1.byteCount } <= limit:
+            size = ByteCount.human(checkpoint.byteCount)
+        case .parameters(let limit) where checkpoint.parameterCount <= limit:
+            size = "\(Quantity.grouped(checkpoint.parameterCount)) parameters"
+        default: return
+        }
+        progress.log(
+            .warning, "the checkpoint meets \(target) as it is, with \(size); what this takes away is lost for nothing")
     }
 
     private static func plan(
