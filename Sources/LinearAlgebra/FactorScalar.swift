@@ -26,8 +26,9 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     /// The lower triangle of c ← alpha · a · b + beta · c.
     static func multiplyLower(
         _ a: MatrixView<Self>, _ b: MatrixView<Self>, into c: MutableMatrixView<Self>, alpha: Self, beta: Self)
-    /// x ← t⁻¹ · x.
-    static func solveTriangular(_ t: MatrixView<Self>, _ triangle: Triangle, into x: MutableMatrixView<Self>)
+    /// x ← t⁻¹ · x; a unit diagonal is not read.
+    static func solveTriangular(
+        _ t: MatrixView<Self>, _ triangle: Triangle, unitDiagonal: Bool, into x: MutableMatrixView<Self>)
 
     /// Σ x_i y_i in a fixed order.
     static func dot(_ x: UnsafePointer<Self>, _ y: UnsafePointer<Self>, _ count: Int) -> Self
@@ -39,6 +40,10 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
     static func sumOfSquares(_ x: UnsafePointer<Self>, _ count: Int) -> Double
     /// The largest |a_ij|; NaN or ∞ if there is one.
     static func largestMagnitude(_ a: MatrixView<Self>) -> Double
+    /// Place of the first of the largest |x_i|; 0 of none.
+    static func indexOfLargest(_ x: UnsafePointer<Self>, _ count: Int) -> Int
+    /// For every index i of the slice, in order, x_i and x_(others_i) change places.
+    static func exchange(in x: UnsafeMutablePointer<Self>, _ others: ArraySlice<Int>)
     /// target ← scale · source, equal shapes, any strides; tiles are shared over the threads.
     static func copy(_ source: MatrixView<Self>, scaledBy scale: Self, into target: MutableMatrixView<Self>)
     /// target_i ← source[i · stride].
@@ -49,6 +54,11 @@ public protocol FactorScalar: MatrixElement, SIMDScalar, Codable {
 }
 
 extension FactorScalar {
+    /// x ← t⁻¹ · x.
+    static func solveTriangular(_ t: MatrixView<Self>, _ triangle: Triangle, into x: MutableMatrixView<Self>) {
+        solveTriangular(t, triangle, unitDiagonal: false, into: x)
+    }
+
     /// A matrix of its own with the elements of the view.
     static func matrix(_ view: MatrixView<Self>) -> DenseMatrix<Self> {
         var result = DenseMatrix<Self>(uninitializedRows: view.rows, columns: view.columns)
@@ -92,9 +102,9 @@ extension Double: FactorScalar {
     }
 
     public static func solveTriangular(
-        _ t: MatrixView<Double>, _ triangle: Triangle, into x: MutableMatrixView<Double>
+        _ t: MatrixView<Double>, _ triangle: Triangle, unitDiagonal: Bool, into x: MutableMatrixView<Double>
     ) {
-        Kernels.solveTriangular(t, triangle, into: x)
+        Kernels.solveTriangular(t, triangle, unitDiagonal: unitDiagonal, into: x)
     }
 
     public static func dot(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ count: Int) -> Double {
@@ -124,6 +134,14 @@ extension Double: FactorScalar {
     }
 
     public static func largestMagnitude(_ a: MatrixView<Double>) -> Double { VectorLoops.largestMagnitude(a) }
+
+    public static func indexOfLargest(_ x: UnsafePointer<Double>, _ count: Int) -> Int {
+        VectorLoops.indexOfLargest(x, count)
+    }
+
+    public static func exchange(in x: UnsafeMutablePointer<Double>, _ others: ArraySlice<Int>) {
+        for index in others.indices { (x[index], x[others[index]]) = (x[others[index]], x[index]) }
+    }
 
     public static func copy(
         _ source: MatrixView<Double>, scaledBy scale: Double, into target: MutableMatrixView<Double>
@@ -165,8 +183,10 @@ extension Float: FactorScalar {
         Kernels.multiplyTriangle(MatrixOperand(a), MatrixOperand(b), .lower, into: c, alpha: alpha, beta: beta)
     }
 
-    public static func solveTriangular(_ t: MatrixView<Float>, _ triangle: Triangle, into x: MutableMatrixView<Float>) {
-        Kernels.solveTriangular(t, triangle, into: x)
+    public static func solveTriangular(
+        _ t: MatrixView<Float>, _ triangle: Triangle, unitDiagonal: Bool, into x: MutableMatrixView<Float>
+    ) {
+        Kernels.solveTriangular(t, triangle, unitDiagonal: unitDiagonal, into: x)
     }
 
     public static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Float {
@@ -214,6 +234,14 @@ extension Float: FactorScalar {
     }
 
     public static func largestMagnitude(_ a: MatrixView<Float>) -> Double { Double(VectorLoops.largestMagnitude(a)) }
+
+    public static func indexOfLargest(_ x: UnsafePointer<Float>, _ count: Int) -> Int {
+        VectorLoops.indexOfLargest(x, count)
+    }
+
+    public static func exchange(in x: UnsafeMutablePointer<Float>, _ others: ArraySlice<Int>) {
+        for index in others.indices { (x[index], x[others[index]]) = (x[others[index]], x[index]) }
+    }
 
     public static func copy(_ source: MatrixView<Float>, scaledBy scale: Float, into target: MutableMatrixView<Float>) {
         VectorLoops.copy(source, scaledBy: scale, into: target)
@@ -290,6 +318,30 @@ private enum VectorLoops {
             }
         }
         return largest
+    }
+
+    /// The largest magnitude in lanes, then its first place.
+    @inline(__always)
+    static func indexOfLargest<Element: FactorScalar>(_ x: UnsafePointer<Element>, _ count: Int) -> Int {
+        let raw = UnsafeRawPointer(x)
+        let stride = MemoryLayout<Element>.stride
+        var lanes = SIMD8<Element>(repeating: 0)
+        var i = 0
+        while i < count & ~7 {
+            var magnitude = raw.loadUnaligned(fromByteOffset: i &* stride, as: SIMD8<Element>.self)
+            magnitude.replace(with: 0 - magnitude, where: magnitude .< 0)
+            lanes.replace(with: magnitude, where: magnitude .> lanes)
+            i &+= 8
+        }
+        var largest: Element = 0
+        for lane in 0..<8 where lanes[lane] > largest { largest = lanes[lane] }
+        while i < count {
+            largest = abs(x[i]) > largest ? abs(x[i]) : largest
+            i &+= 1
+        }
+        i = 0
+        while i < count, abs(x[i]) != largest { i &+= 1 }
+        return i < count ? i : 0
     }
 
     /// Square tiles keep both sides in cache when one of them is walked across its rows.

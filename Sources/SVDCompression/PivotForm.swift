@@ -5,66 +5,76 @@ import MatrixCore
 
 /// Rows and coefficients of a rank-r matrix W' = A B for pivot storage, fitted to what rounding makes of the rows.
 ///
-/// 1. Rows are chosen by a column-pivoted QR of Aᵀ, A with orthonormal columns: well conditioned, so that rounding noise
-///    in the rows is not blown up by C.
+/// 1. Rows are chosen by elimination or a column-pivoted QR of Aᵀ (`PivotRows`), A with orthonormal columns: well
+///    conditioned, so that rounding noise in the rows is not blown up by C.
 /// 2. The chosen rows of W' are rounded to the type they are stored in.
 /// 3. For types below Float, C minimises ‖L_oᵀ(T − W')L_i‖ with those rounded rows, so that C makes up for part of the
-///    rounding: C P L_i ≈ F L_i, with P the rounded rows and F the target of the other rows (`PivotFit`). A metric
+///    rounding. Where the dual basis of B is known and the rows stand well above the noise, `DualFit` does so at little
+///    cost. Otherwise C P L_i ≈ F L_i, with P the rounded rows and F the target of the other rows (`PivotFit`). A metric
 ///    L_oL_oᵀ of the outputs that is not diagonal ties other rows to the errors E_p of the pivots:
 ///    F = T_rest + G_rr⁻¹ G_rp E_p.
 ///
-/// - Cost: a pivoted QR of r × m, a product of 2r²n operations, and the fit.
-/// - Source: PIFA (Zhao et al., ICML 2025) for the form, by LU and without the fit.
+/// - Cost: the choice of r rows of m, a product of 2r²n operations, and the fit.
+/// - Source: PIFA (Zhao et al., ICML 2025) for the form, without the fit.
 struct PivotForm {
     let form: PivotOperator
-    /// The pivot rows of W' (r × n) before rounding.
-    let unroundedRows: Matrix
     /// C ((m − r) × r) before rounding.
     let unroundedCoefficients: Matrix
     /// Rows of W' that are no pivots, ascending.
     let rest: [Int]
-    /// max |C_ij| of the choice of rows.
+    /// max |C_ij|.
     let largestCoefficient: Double
-    /// ‖C‖₂ of the choice of rows: how much rounding noise in the rows can grow.
+    /// ‖C‖₂: how much rounding noise in the rows can grow; from below, a few per cent short at worst in practice.
     let coefficientNorm: Double
+
+    /// Steps of the power iteration behind `coefficientNorm`: each reads C twice.
+    private static let normSteps = 8
 
     /// - Parameters:
     ///   - a: (m × r), columns orthonormal or nearly.
     ///   - b: (r × n).
-    init(a: Matrix, b: Matrix, objective: Objective, storedAs type: ElementType) throws(LinearAlgebraError) {
-        let choice = try PivotRows(of: a.view, count: a.columns)
+    ///   - dual: of b, where the product is the optimum of the objective.
+    init(
+        a: Matrix, b: Matrix, dual: DualBasis? = nil, objective: Objective, storedAs type: ElementType
+    ) throws(LinearAlgebraError) {
+        let choice = try RowChoice(of: a)
         var rows = Matrix(uninitializedRows: choice.pivots.count, columns: b.columns)
-        multiply(Self.rows(choice.pivots, of: MatrixOperand(a)), MatrixOperand(b), into: rows.mutableView())
-        var coefficients = choice.interpolation
-        if type.bytes < ElementType.float32.bytes,
-            let fitted = try Self.fit(rows: rows, storedAs: type, choice, objective)
-        {
-            coefficients = fitted
+        multiply(choice.pivotRows, MatrixOperand(b), into: rows.mutableView())
+        var stored = MatrixOperand(rows)
+        var fitted: Matrix?
+        if type.bytes < ElementType.float32.bytes, let rounded = StoredTensor(stored, as: type).operand() {
+            stored = rounded
+            fitted = try Self.fit(stored, exact: &rows, dual, choice, objective)
         }
-        form = PivotOperator(
-            pivot: MatrixOperand(rows), rest: MatrixOperand(coefficients), rows: choice.pivots, storedAs: type)
-        unroundedRows = rows
+        let coefficients = if let fitted { fitted } else { try choice.interpolation() }
+        form = PivotOperator(pivot: stored, rest: MatrixOperand(coefficients), rows: choice.pivots, storedAs: type)
         unroundedCoefficients = coefficients
         rest = choice.rest
-        largestCoefficient = choice.largestEntry
-        coefficientNorm = choice.spectralNorm
+        largestCoefficient = Self.largestMagnitude(of: coefficients.view)
+        coefficientNorm = PivotRows.spectralNorm(of: coefficients.view, steps: Self.normSteps)
     }
 
     /// C for the rounded rows; nil where these are dependent, so that any solution is as good.
+    /// - Parameter exact: the rows before rounding; used up.
     private static func fit(
-        rows: Matrix, storedAs type: ElementType, _ choice: PivotRows<Float>, _ objective: Objective
+        _ stored: MatrixOperand, exact rows: inout Matrix, _ dual: DualBasis?, _ choice: RowChoice,
+        _ objective: Objective
     ) throws(LinearAlgebraError) -> Matrix? {
-        guard let stored = StoredTensor(MatrixOperand(rows), as: type).operand() else { return nil }
+        if let dual {
+            subtract(&rows, from: stored)
+            let fit = DualFit(pivots: choice.pivotRows, others: choice.otherRows, noise: rows, dual: dual)
+            if let found = fit.solution() { return found }
+        }
         let target = try target(choice, objective, stored: stored)
         return try PivotFit(
             rows: objective.inputs.weighted(stored), target: objective.inputs.weighted(target),
-            guess: choice.interpolation, type: type
+            guess: choice.interpolation(), type: stored.type
         ).solution()
     }
 
     /// F ((m − r) × n): what the rows that are no pivots should be.
     private static func target(
-        _ choice: PivotRows<Float>, _ objective: Objective, stored: MatrixOperand
+        _ choice: RowChoice, _ objective: Objective, stored: MatrixOperand
     ) throws(LinearAlgebraError) -> MatrixOperand {
         let rest = rows(choice.rest, of: objective.target)
         guard case .gram(let gram) = objective.outputs else { return rest }
@@ -82,18 +92,76 @@ struct PivotForm {
         return MatrixOperand(result)
     }
 
+    /// rows ← stored − rows.
+    private static func subtract(_ rows: inout Matrix, from stored: MatrixOperand) {
+        let view = rows.mutableView(), block = 16
+        parallelFor((view.rows + block - 1) / block) { piece in
+            let range = piece * block..<min((piece + 1) * block, view.rows)
+            var wide = Matrix(uninitializedRows: range.count, columns: view.columns)
+            convert(stored.rows(range), into: MutableMatrixOperand(wide.mutableView()))
+            let source = wide.view.base, target = view.base + range.lowerBound * view.rowStride
+            for i in 0..<wide.count { target[i] = source[i] - target[i] }
+        }
+    }
+
+    private static func largestMagnitude(of c: MatrixView<Float>) -> Double {
+        let largest = AlignedBuffer<Float>(count: c.rows, repeating: 0)
+        parallelFor(c.rows) { row in
+            if c.columns > 0 { largest.base[row] = abs(c[row, Float.indexOfLargest(c.base + row * c.rowStride, c.columns)]) }
+        }
+        return (0..<c.rows).reduce(0) { max($0, Double(largest.base[$1])) }
+    }
+
     /// Some rows of a matrix, in its type.
     static func rows(_ rows: [Int], of matrix: MatrixOperand) -> MatrixOperand {
         let length = matrix.columns * matrix.type.bytes
         let buffer = AlignedBuffer<UInt8>(uninitializedCount: rows.count * length)
-        for (place, row) in rows.enumerated() {
-            let target = MutableMatrixOperand(
-                base: UnsafeMutableRawPointer(buffer.base + place * length), type: matrix.type, rows: 1,
-                columns: matrix.columns, rowStride: matrix.columns, owner: buffer)
-            convert(matrix.rows(row..<row + 1), into: target)
+        let block = 16
+        parallelFor((rows.count + block - 1) / block) { piece in
+            for place in piece * block..<min((piece + 1) * block, rows.count) {
+                let target = MutableMatrixOperand(
+                    base: UnsafeMutableRawPointer(buffer.base + place * length), type: matrix.type, rows: 1,
+                    columns: matrix.columns, rowStride: matrix.columns, owner: buffer)
+                convert(matrix.rows(rows[place]..<rows[place] + 1), into: target)
+            }
         }
         return MatrixOperand(
             base: UnsafeRawPointer(buffer.base), type: matrix.type, rows: rows.count, columns: matrix.columns,
             rowStride: matrix.columns, owner: buffer)
+    }
+}
+
+/// Rows that span A (m × r), and the others in terms of them.
+private struct RowChoice {
+    /// Ascending.
+    let pivots: [Int]
+    /// The others, ascending.
+    let rest: [Int]
+    /// A_p (r × r).
+    let pivotRows: MatrixOperand
+    /// A_q ((m − r) × r).
+    let otherRows: MatrixOperand
+    private let a: Matrix
+
+    init(of a: Matrix) throws(LinearAlgebraError) {
+        self.a = a
+        pivots = try PivotRows.selectRows(of: a.view, count: a.columns)
+        var isPivot = [Bool](repeating: false, count: a.rows)
+        for row in pivots { isPivot[row] = true }
+        rest = isPivot.indices.filter { !isPivot[$0] }
+        pivotRows = PivotForm.rows(pivots, of: MatrixOperand(a))
+        otherRows = PivotForm.rows(rest, of: MatrixOperand(a))
+    }
+
+    /// C = A_q A_p⁻¹; what the pivots span of it, where they are dependent.
+    func interpolation() throws(LinearAlgebraError) -> Matrix {
+        var basis = Matrix(uninitializedRows: pivotRows.rows, columns: pivotRows.columns)
+        convert(pivotRows, into: MutableMatrixOperand(basis.mutableView()))
+        let lu = try PivotedLU(basis.view)
+        guard lu.rank == basis.rows else { return try PivotRows(of: a.view, count: a.columns).interpolation }
+        var result = Matrix(uninitializedRows: otherRows.rows, columns: otherRows.columns)
+        convert(otherRows, into: MutableMatrixOperand(result.mutableView()))
+        lu.divide(result.mutableView())
+        return result
     }
 }

@@ -95,17 +95,9 @@ public struct PivotOperator: FactoredOperator {
         }
     }
 
-    public func reconstruct() -> Matrix { reconstruct(others: otherRows()) }
-
-    /// C W'_pivot ((m − r) × n).
-    func otherRows() -> Matrix {
-        var others = Matrix(uninitializedRows: coefficients.rows, columns: inFeatures)
+    public func reconstruct() -> Matrix {
+        var others = Matrix(uninitializedRows: coefficients.rows, columns: inFeatures)  // C W'_pivot ((m − r) × n)
         multiply(coefficients, pivotRows, into: others.mutableView())
-        return others
-    }
-
-    /// W' where its rows that are no pivots are known.
-    func reconstruct(others: Matrix) -> Matrix {
         var result = Matrix(uninitializedRows: outFeatures, columns: inFeatures)
         let target = result.mutableView()
         for (position, row) in rows.enumerated() {
@@ -116,6 +108,14 @@ public struct PivotOperator: FactoredOperator {
             convert(part, into: MutableMatrixOperand(target.rows(Int(row)..<Int(row) + 1)))
         }
         return result
+    }
+
+    /// T − C W'_pivot ((m − r) × n) for rows T.
+    func otherRows(subtractedFrom rows: MatrixOperand) -> Matrix {
+        var left = Matrix(uninitializedRows: rows.rows, columns: rows.columns)
+        convert(rows, into: MutableMatrixOperand(left.mutableView()))
+        multiply(coefficients, pivotRows, into: left.mutableView(), alpha: -1, beta: 1)
+        return left
     }
 
     /// The pivots, then the others, ascending.

@@ -16,47 +16,40 @@ struct TruncatedForms {
         /// Relative error in the metric of the objective.
         let error: Double
         let rank: Int
-        /// ‖W'_stored − W'‖², summed where it is asked for.
-        fileprivate let squaredRounding: () -> Double
+        /// A and B before rounding.
+        fileprivate let exact: (a: Matrix, b: Matrix)
         fileprivate var details = JSONObject()
     }
 
     /// Two factors of a rank that is at most that of the decomposition.
     func factors(rank: Int) -> Candidate {
-        let (a, b) = problem.factors(of: svd, rank: rank)
-        let form = FactorOperator(a: MatrixOperand(a), b: MatrixOperand(b), storedAs: task.member.factorType)
-        let found = form.reconstruct()
-        return Candidate(form: form, error: task.objective.relativeError(of: found), rank: rank) {
-            sumOfSquaredDifferences(MatrixOperand(Self.product(MatrixOperand(a), b)), MatrixOperand(found))
-        }
+        let exact = problem.factors(of: svd, rank: rank)
+        let form = FactorOperator(
+            a: MatrixOperand(exact.a), b: MatrixOperand(exact.b), storedAs: task.member.factorType)
+        return Candidate(form: form, error: task.objective.relativeError(of: form), rank: rank, exact: exact)
     }
 
     /// Pivot rows and coefficients of a rank that is at most that of the decomposition.
     func pivot(rank: Int) throws(LinearAlgebraError) -> Candidate {
-        let (a, b) = problem.basis(of: svd, rank: rank)
-        let found = try PivotForm(a: a, b: b, objective: task.objective, storedAs: task.member.factorType)
-        let others = found.form.otherRows()
-        let (rows, rest, stored) = (found.unroundedRows, found.rest, found.form.pivotRows)
-        let error =
-            task.objective.isPlain
-            ? plainError(of: found.form, others)
-            : task.objective.relativeError(of: found.form.reconstruct(others: others))
-        var candidate = Candidate(form: found.form, error: error, rank: rank) {
-            let exact = Self.product(PivotForm.rows(rest, of: MatrixOperand(a)), b)
-            return sumOfSquaredDifferences(MatrixOperand(rows), stored)
-                + sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(others))
-        }
+        let objective = task.objective
+        let exact = problem.basis(of: svd, rank: rank)
+        let found = try PivotForm(
+            a: exact.a, b: exact.b, dual: DualBasis(objective, svd, rank: rank), objective: objective,
+            storedAs: task.member.factorType)
+        let error = objective.isPlain ? plainError(of: found) : objective.relativeError(of: found.form)
+        var candidate = Candidate(form: found.form, error: error, rank: rank, exact: exact)
         candidate.details["largest_coefficient"] = JSON(found.largestCoefficient)
         candidate.details["coefficient_norm"] = JSON(found.coefficientNorm)
         return candidate
     }
 
     /// ‖T − W'‖_F / ‖T‖_F, from the pivots and the other rows of W' where they lie.
-    private func plainError(of form: PivotOperator, _ others: Matrix) -> Double {
-        let target = task.objective.target, rows = form.rows.map { Int($0) }
+    private func plainError(of found: PivotForm) -> Double {
+        let target = task.objective.target, form = found.form
+        let pivots = PivotForm.rows(form.rows.prefix(form.rank).map { Int($0) }, of: target)
         let lost =
-            sumOfSquaredDifferences(PivotForm.rows(Array(rows[..<form.rank]), of: target), form.pivotRows)
-            + sumOfSquaredDifferences(PivotForm.rows(Array(rows[form.rank...]), of: target), MatrixOperand(others))
+            sumOfSquaredDifferences(pivots, form.pivotRows)
+            + sumOfSquares(MatrixOperand(form.otherRows(subtractedFrom: PivotForm.rows(found.rest, of: target))))
         let norm = sumOfSquares(target)
         return norm > 0 ? (lost / norm).squareRoot() : lost == 0 ? 0 : .infinity
     }
@@ -64,12 +57,6 @@ struct TruncatedForms {
     /// What any matrix of a rank must lose, as a relative error in the metric of the objective; a rank that is at most
     /// that of the decomposition.
     func leastError(rank: Int) -> Double { lostShare(rank: rank).squareRoot() }
-
-    private static func product(_ a: MatrixOperand, _ b: Matrix) -> Matrix {
-        var product = Matrix(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, MatrixOperand(b), into: product.mutableView())
-        return product
-    }
 
     func outcome(_ candidate: Candidate, _ stages: StageTimes) -> CompressionOutcome {
         var evidence = CompressionEvidence(solver: svd.evidence.solver.rawValue)
@@ -96,11 +83,25 @@ struct TruncatedForms {
         return lost / pow2(norm)
     }
 
-    /// ‖W'_stored − W'‖_F / ‖T‖_F.
+    /// Vectors of random signs behind the estimate of the rounding error.
+    private static let probes = 32
+
+    /// ‖W'_stored − W'‖_F / ‖T‖_F, estimated from what both make of random signs: within one or two per cent, as the
+    /// noise has no direction. The product itself would cost as much as choosing the rows.
     private func roundingError(of candidate: Candidate) -> Double {
         let norm = sumOfSquares(task.objective.target)
         guard norm > 0 else { return 0 }
-        return (candidate.squaredRounding() / norm).squareRoot()
+        let (a, b) = candidate.exact
+        let random: Matrix = CounterRandom(seed: 0, stream: 0x524F_554E_44).normalMatrix(
+            rows: Self.probes, columns: b.columns)
+        let signs = Matrix(rows: random.rows, columns: random.columns) { random[$0, $1] < 0 ? -1 : 1 }
+        var inner = Matrix(uninitializedRows: signs.rows, columns: b.rows)
+        var exact = Matrix(uninitializedRows: signs.rows, columns: a.rows), stored = exact
+        multiply(MatrixOperand(signs), MatrixOperand(b).transposed, into: inner.mutableView())
+        multiply(MatrixOperand(inner), MatrixOperand(a).transposed, into: exact.mutableView())
+        candidate.form.apply(signs.view, into: stored.mutableView())
+        let squared = sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(stored)) / Double(Self.probes)
+        return (squared / norm).squareRoot()
     }
 
     private func pow2(_ value: Double) -> Double { value * value }

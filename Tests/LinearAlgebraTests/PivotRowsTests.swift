@@ -31,9 +31,9 @@ struct PivotRowsTests {
         for (m, r) in [(1, 1), (5, 1), (8, 8), (20, 6), (60, 33), (40, 32), (33, 31)] {
             let a = QROracle.random(m, r, seed: UInt64(m))
             check(try PivotRows(of: a.view, count: r), of: a)
-            var sketch = PivotRows<Double>.Options()
-            sketch.search = .sketch
-            check(try PivotRows(of: a.view, count: r, options: sketch), of: a)
+            var elimination = PivotRows<Double>.Options()
+            elimination.search = .elimination
+            check(try PivotRows(of: a.view, count: r, options: elimination), of: a)
             let narrow = Matrix(rows: m, columns: r) { Float(a[$0, $1]) }
             check(try PivotRows(of: narrow.view, count: r), of: narrow)
         }
@@ -76,9 +76,13 @@ struct PivotRowsTests {
     @Test("rank-deficient factors, duplicates and zero rows still give `count` rows")
     func deficient() throws {
         let a = QROracle.matrix(rows: 20, columns: 8, singularValues: [3, 2, 1])
-        let result = try PivotRows(of: a.view, count: 8)
-        #expect(result.rank == 3 && result.pivots.count == 8)
-        check(result, of: a)
+        var options = PivotRows<Double>.Options()
+        for search in [PivotRows<Double>.Search.norms, .elimination] {
+            options.search = search
+            let result = try PivotRows(of: a.view, count: 8, options: options)
+            #expect(result.rank == 3 && result.pivots.count == 8)
+            check(result, of: a)
+        }
         let zero = Matrix64(rows: 6, columns: 3)
         let none = try PivotRows(of: zero.view, count: 3)
         #expect(none.rank == 0 && none.largestEntry == 0)
@@ -86,6 +90,22 @@ struct PivotRowsTests {
         let twice = try PivotRows(of: duplicate.view, count: 3)
         #expect(twice.largestEntry == 1)
         check(twice, of: duplicate)
+    }
+
+    /// Entries of the inverse of a pivot block grow with elimination as with norms, a modest factor apart.
+    @Test("elimination chooses rows about as well as norms do, from orthonormal columns")
+    func elimination() throws {
+        for seed in [UInt64(1), 2, 3] {
+            let a = QROracle.orthonormal(90, 50, seed: seed)
+            var options = PivotRows<Double>.Options()
+            options.search = .elimination
+            let eliminated = try PivotRows(of: a.view, count: 50, options: options)
+            let normed = try PivotRows(of: a.view, count: 50)
+            check(eliminated, of: a)
+            #expect(
+                QROracle.norm(eliminated.interpolation) <= 2 * QROracle.norm(normed.interpolation)
+                    && eliminated.largestEntry < 20)
+        }
     }
 
     @Test("selectRows names the same rows, and refuses more than there are")

@@ -6,27 +6,30 @@ import MatrixCore
 /// W' itself and C ((m − r) × r), which is r² numbers fewer than A and B together. Rounding noise in the pivot rows is
 /// multiplied by ‖C‖₂, so rows are chosen to keep C small.
 ///
-/// - Method: column-pivoted QR of Aᵀ, by norms or by a sketch, gives the rows and C = (R₁⁻¹R₂)ᵀ; then, while an entry of C is larger in magnitude
-///   than `largestEntryBound`, its row and its pivot change places, each time multiplying the volume of the pivot block
-///   by that magnitude. So the search ends; every swap updates C by a rank-one step of mr operations.
-/// - Cost: that of `PivotedQR` (r × m), plus a factorisation of the pivot block if there were swaps.
+/// - Method: a column-pivoted QR of Aᵀ gives the rows and C = (R₁⁻¹R₂)ᵀ; or elimination with row exchanges gives them and
+///   C = L₂L₁⁻¹. Then, while an entry of C is larger in magnitude than `largestEntryBound`, its row and its pivot change
+///   places, each time multiplying the volume of the pivot block by that magnitude. So the search ends; every swap
+///   updates C by a rank-one step of mr operations.
+/// - Cost: that of `PivotedQR` (r × m) or `PivotedLU` (m × r), plus a factorisation of the pivot block if there were
+///   swaps.
 /// - Source: Gu and Eisenstat, "Efficient algorithms for computing a strong rank-revealing QR factorization", 1996; the
 ///   swaps are those of Goreinov and Tyrtyshnikov's maximal volume, 2001.
 public struct PivotRows<Element: FactorScalar>: Sendable {
     /// How the first choice of rows is made.
     public enum Search: Sendable {
-        /// By norms, one row at a time.
+        /// By pivoted QR: by what is left of the rows, one at a time.
         case norms
-        /// By a random sketch of fixed seed: several times faster on large factors, coefficients slightly larger.
-        case sketch
-        /// The sketch from `sketchLimit` rows chosen on.
+        /// By elimination of a column after another: many times faster on large factors, coefficients slightly larger.
+        /// As many rows as A has columns only, and these independent; otherwise by norms.
+        case elimination
+        /// Elimination from `eliminationLimit` rows chosen on.
         case automatic
     }
 
     public struct Options: Sendable {
         public var search = Search.automatic
-        /// Fewest rows to choose for which `automatic` takes the sketch.
-        public var sketchLimit = 512
+        /// Fewest rows to choose for which `automatic` takes elimination.
+        public var eliminationLimit = 512
         /// Swap until no |C_ij| is above this; nil never swaps. Values just above 1 can take many swaps.
         public var largestEntryBound: Double?
         /// Most swaps; a bound that is not met within it is reported by `largestEntry`.
@@ -55,7 +58,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     public static func selectRows(
         of a: MatrixView<Element>, count: Int, options: Options = Options()
     ) throws(LinearAlgebraError) -> [Int] {
-        try factor(a, count, options).permutation[..<count].sorted()
+        try choose(a, count, options).order[..<count].sorted()
     }
 
     /// - Parameters:
@@ -65,11 +68,11 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     public init(
         of a: MatrixView<Element>, count: Int, options: Options = Options()
     ) throws(LinearAlgebraError) {
-        let qr = try Self.factor(a, count, options)
-        var order = qr.permutation
-        var c = Self.coefficients(qr, count: count)
+        let choice = try Self.choose(a, count, options)
+        var order = choice.order
+        var c = choice.coefficients()
         var swaps = 0
-        if let bound = options.largestEntryBound, qr.rank == count {
+        if let bound = options.largestEntryBound, choice.rank == count {
             var exchange = VolumeExchange(order: order, c: c)
             swaps = exchange.run(bound: max(bound, 1), limit: options.swapLimit)
             order = exchange.order
@@ -81,24 +84,36 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         pivots = pivotOrder.map { order[$0] }
         rest = restOrder.map { order[$0] }
         interpolation = Self.reordered(c, rows: restOrder.map { $0 - count }, columns: pivotOrder)
-        rank = qr.rank
+        rank = choice.rank
         self.swaps = swaps
         largestEntry = Element.largestMagnitude(interpolation.view)
-        spectralNorm = Self.spectralNorm(of: interpolation, steps: options.normSteps)
+        spectralNorm = Self.spectralNorm(of: interpolation.view, steps: options.normSteps)
     }
 
-    /// The pivoted factorisation of Aᵀ.
-    private static func factor(
+    /// The first choice: pivots first, then the others, and C in this order where it is asked for.
+    private struct Choice {
+        let order: [Int]
+        let rank: Int
+        let coefficients: () -> DenseMatrix<Element>
+    }
+
+    private static func choose(
         _ a: MatrixView<Element>, _ count: Int, _ options: Options
-    ) throws(LinearAlgebraError) -> PivotedQR<Element> {
+    ) throws(LinearAlgebraError) -> Choice {
         guard count >= 0, count <= a.rows else {
             throw .shapeMismatch(
                 rows: a.rows, columns: a.columns, expected: "at least as tall as the \(count) rows asked for")
         }
-        let sketched = options.search == .sketch || (options.search == .automatic && count >= options.sketchLimit)
-        return sketched
-            ? try PivotedQR(sketching: a.transposed, options: .init(maximumRank: count))
-            : try PivotedQR(a.transposed, options: .init(maximumRank: count))
+        let eliminates =
+            options.search == .elimination || (options.search == .automatic && count >= options.eliminationLimit)
+        if eliminates, count == a.columns {
+            let lu = try PivotedLU(a)
+            if lu.rank == count {
+                return Choice(order: lu.permutation, rank: count, coefficients: lu.interpolation)
+            }
+        }
+        let qr = try PivotedQR(a.transposed, options: .init(maximumRank: count))
+        return Choice(order: qr.permutation, rank: qr.rank) { coefficients(qr, count: count) }
     }
 
     /// C in the order of the factorisation: (R₁⁻¹ R₂)ᵀ; pivots beyond the rank take no part.
@@ -143,8 +158,9 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         return Element.matrix(solution.readable)
     }
 
-    private static func spectralNorm(of c: DenseMatrix<Element>, steps: Int) -> Double {
-        guard c.count > 0 else { return 0 }
+    /// ‖C‖₂ from below, by power iteration.
+    public static func spectralNorm(of c: MatrixView<Element>, steps: Int) -> Double {
+        guard c.rows > 0, c.columns > 0 else { return 0 }
         let random = CounterRandom(seed: 0, stream: 0x5049_564F_5400)
         var x: DenseMatrix<Element> = random.normalMatrix(rows: c.columns, columns: 1)
         var y = DenseMatrix<Element>(rows: c.rows, columns: 1)
@@ -154,9 +170,9 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
             guard length > 0, length.isFinite else { return 0 }
             let unit = x.mutableView()
             Element.copyScaled(unit.base, by: Element.from(1 / length), to: unit.base, c.columns)
-            Element.multiply(c.view, x.view, into: y.mutableView(), alpha: 1, beta: 0)
+            Element.multiply(c, x.view, into: y.mutableView(), alpha: 1, beta: 0)
             norm = Element.sumOfSquares(y.view.base, c.rows).squareRoot()
-            Element.multiply(c.view.transposed, y.view, into: x.mutableView(), alpha: 1, beta: 0)
+            Element.multiply(c.transposed, y.view, into: x.mutableView(), alpha: 1, beta: 0)
         }
         return norm
     }

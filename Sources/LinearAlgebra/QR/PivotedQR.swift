@@ -52,17 +52,6 @@ public struct PivotedQR<Element: FactorScalar>: Sendable {
             ranges: reduction.ranges)
     }
 
-    /// A factorisation that another way of choosing columns has found.
-    init(
-        permutation: [Int], r: DenseMatrix<Element>, residualNorm: Double, q: OrthogonalFactor<Element>
-    ) {
-        self.permutation = permutation
-        rank = r.rows
-        self.r = r
-        self.residualNorm = residualNorm
-        self.q = q
-    }
-
     /// The orthonormal basis of the chosen columns (m × rank).
     public func thinQ() -> DenseMatrix<Element> { q.thin() }
 
