@@ -18,8 +18,8 @@ struct DualBasis {
     /// Smallest share of σ₁ that can be divided by.
     private static let leastShare = 1e-6
 
-    /// - Returns: nil where a singular value is too small, or where outputs are tied to each other, so that rows cannot be
-    ///   fitted one by one.
+    /// - Returns: nil where a singular value is too small, or where outputs are tied to each other, so that rows cannot
+    ///   be fitted one by one.
     init?(_ objective: Objective, _ svd: SVDResult, rank: Int) {
         if case .gram = objective.outputs { return nil }
         values = Array(svd.singularValues.prefix(rank))

@@ -5,16 +5,16 @@ import MatrixCore
 /// Coefficients X for the rows A_q of A that are no pivots, fitted to what rounding has made of the pivot rows:
 /// P = A_p B + N.
 ///
-/// X P should be A_q B where that counts: X P R = A_q, with the dual basis R, says that no error is left in the space of
-/// the rows of B; outside of it nothing is known of the target but that it is orthogonal. So
+/// X P should be A_q B where that counts: X P R = A_q, with the dual basis R, says that no error is left in the space
+/// of the rows of B; outside of it nothing is known of the target but that it is orthogonal. So
 ///
 ///     X = A_q (A_p + N R)⁻¹,
 ///
 /// whose condition is about that of A_p and not that of the singular values. The least squares of X P ≈ T_q, which
 /// `PivotFit` solves, differ in that they shrink X where the noise outside of the space, K = N_⊥N_⊥ᵀ, drowns the rows
-/// themselves, H = Â S²Âᵀ with Â = A_p + N R. That gains tr(X K (H + K)⁻¹ K Xᵀ) of a squared error that has tr(X K Xᵀ) from
-/// rounding. K is nearly diagonal, the noise of one row being independent of another's, so both are measured with random
-/// signs, and the fit is refused where the gain is worth the work.
+/// themselves, H = Â S²Âᵀ with Â = A_p + N R. That gains tr(X K (H + K)⁻¹ K Xᵀ) of a squared error that has tr(X K Xᵀ)
+/// from rounding. K is nearly diagonal, the noise of one row being independent of another's, so both are measured with
+/// random signs, and the fit is refused where the gain is worth the work.
 ///
 /// - Cost: 2r²n + ⅔r³ + 2kr² operations.
 struct DualFit {

@@ -10,8 +10,8 @@ import MatrixCore
 /// 2. The chosen rows of W' are rounded to the type they are stored in.
 /// 3. For types below Float, C minimises ‖L_oᵀ(T − W')L_i‖ with those rounded rows, so that C makes up for part of the
 ///    rounding. Where the dual basis of B is known and the rows stand well above the noise, `DualFit` does so at little
-///    cost. Otherwise C P L_i ≈ F L_i, with P the rounded rows and F the target of the other rows (`PivotFit`). A metric
-///    L_oL_oᵀ of the outputs that is not diagonal ties other rows to the errors E_p of the pivots:
+///    cost. Otherwise C P L_i ≈ F L_i, with P the rounded rows and F the target of the other rows (`PivotFit`). A
+///    metric L_oL_oᵀ of the outputs that is not diagonal ties other rows to the errors E_p of the pivots:
 ///    F = T_rest + G_rr⁻¹ G_rp E_p.
 ///
 /// - Cost: the choice of r rows of m, a product of 2r²n operations, and the fit.
@@ -107,7 +107,8 @@ struct PivotForm {
     private static func largestMagnitude(of c: MatrixView<Float>) -> Double {
         let largest = AlignedBuffer<Float>(count: c.rows, repeating: 0)
         parallelFor(c.rows) { row in
-            if c.columns > 0 { largest.base[row] = abs(c[row, Float.indexOfLargest(c.base + row * c.rowStride, c.columns)]) }
+            guard c.columns > 0 else { return }
+            largest.base[row] = abs(c[row, Float.indexOfLargest(c.base + row * c.rowStride, c.columns)])
         }
         return (0..<c.rows).reduce(0) { max($0, Double(largest.base[$1])) }
     }

@@ -11,9 +11,9 @@ import MatrixCore
 ///   start at multiples of their width and are filled up with zeros, which is what makes the pivots of leading columns
 ///   the same.
 /// - Cost: mr² − r³/3 operations, nearly all of them multiplication; memory mr.
-/// - Source: Toledo, "Locality of reference in LU decomposition with partial pivoting", 1997, for the recursion; Dong and
-///   Martinsson, "Simpler is better: a comparative study of randomized pivoting algorithms", 2021, for choosing rows by
-///   it. Departure: the scale is in L, so that C = L₂L₁⁻¹ and x A⁻¹ need no other triangle than the ones that lie there.
+/// - Source: Toledo, "Locality of reference in LU decomposition with partial pivoting", 1997, for the recursion; Dong
+///   and Martinsson, "Simpler is better: a comparative study of randomized pivoting algorithms", 2021, for choosing rows
+///   by it. Departure: the scale is in L, so that C = L₂L₁⁻¹ needs no triangle but one that lies there.
 public struct PivotedLU<Element: FactorScalar>: Sendable {
     /// Row of A at each place: the pivots in the order of their columns, then the others.
     public let permutation: [Int]

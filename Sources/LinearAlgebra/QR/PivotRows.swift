@@ -6,10 +6,10 @@ import MatrixCore
 /// W' itself and C ((m − r) × r), which is r² numbers fewer than A and B together. Rounding noise in the pivot rows is
 /// multiplied by ‖C‖₂, so rows are chosen to keep C small.
 ///
-/// - Method: a column-pivoted QR of Aᵀ gives the rows and C = (R₁⁻¹R₂)ᵀ; or elimination with row exchanges gives them and
-///   C = L₂L₁⁻¹. Then, while an entry of C is larger in magnitude than `largestEntryBound`, its row and its pivot change
-///   places, each time multiplying the volume of the pivot block by that magnitude. So the search ends; every swap
-///   updates C by a rank-one step of mr operations.
+/// - Method: a column-pivoted QR of Aᵀ gives the rows and C = (R₁⁻¹R₂)ᵀ; or elimination with row exchanges gives them
+///   and C = L₂L₁⁻¹. Then, while an entry of C is larger in magnitude than `largestEntryBound`, its row and its pivot
+///   change places, each time multiplying the volume of the pivot block by that magnitude. So the search ends; every
+///   swap updates C by a rank-one step of mr operations.
 /// - Cost: that of `PivotedQR` (r × m) or `PivotedLU` (m × r), plus a factorisation of the pivot block if there were
 ///   swaps.
 /// - Source: Gu and Eisenstat, "Efficient algorithms for computing a strong rank-revealing QR factorization", 1996; the
