@@ -12,6 +12,8 @@ struct DualBasis {
     let vectors: MatrixOperand
     /// The diagonal of S, above zero.
     let values: [Double]
+    /// What the optimum loses, ‖T L_i − A B L_i‖² in the metric of the outputs.
+    let squaredLoss: Double
     /// The diagonal of L_iL_iᵀ (n): what an error in one feature alone counts.
     let featureWeights: [Double]
 
@@ -25,6 +27,8 @@ struct DualBasis {
         values = Array(svd.singularValues.prefix(rank))
         guard values.count == rank, let first = values.first, let last = values.last, last > Self.leastShare * first
         else { return nil }
+        let beyond = svd.kept.dropFirst(rank) + [svd.evidence.truncationError]
+        squaredLoss = beyond.reduce(0) { $0 + $1 * $1 }
         let v = svd.v.view.columns(0..<rank)
         featureWeights = objective.inputs.featureWeights(count: v.rows)
         switch objective.inputs {

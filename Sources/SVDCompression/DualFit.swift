@@ -14,7 +14,7 @@ import MatrixCore
 /// `PivotFit` solves, differ in that they shrink X where the noise outside of the space, K = N_⊥N_⊥ᵀ, drowns the rows
 /// themselves, H = Â S²Âᵀ with Â = A_p + N R. That gains tr(X K (H + K)⁻¹ K Xᵀ) of a squared error that has tr(X K Xᵀ)
 /// from rounding. K is nearly diagonal, the noise of one row being independent of another's, so both are measured with
-/// random signs, and the fit is refused where the gain is worth the work.
+/// random signs, and the fit is refused where the gain could be seen in the error.
 ///
 /// - Cost: 2r²n + ⅔r³ + 2kr² operations.
 struct DualFit {
@@ -26,8 +26,9 @@ struct DualFit {
     let noise: Matrix
     let dual: DualBasis
 
-    /// Most that least squares may gain, as a share of the squared error that comes from the rows' rounding.
-    private static let allowedShare = 0.01
+    /// Most that least squares may gain, as a share of the squared error that comes from the rows' rounding, or of that
+    /// which comes from truncation.
+    private static let allowedShares = (rounding: 0.01, truncation: 1e-3)
     /// Vectors of random signs.
     private static let probes = 8
 
@@ -44,11 +45,13 @@ struct DualFit {
         let target = solution.mutableView()
         convert(others, into: MutableMatrixOperand(target))
         lu.divide(target)
-        return gain(lu, target.readable) <= Self.allowedShare ? solution : nil
+        let (gain, rounding) = gain(lu, target.readable)
+        let allowed = max(Self.allowedShares.rounding * rounding, Self.allowedShares.truncation * dual.squaredLoss)
+        return gain <= allowed ? solution : nil
     }
 
-    /// tr(X K H⁻¹ K Xᵀ) / tr(X K Xᵀ), a bound of what least squares gain; NaN where X has left the range of Float.
-    private func gain(_ lu: PivotedLU<Float>, _ x: MatrixView<Float>) -> Double {
+    /// tr(X K H⁻¹ K Xᵀ), a bound of what least squares gain, and tr(X K Xᵀ); NaN where X has left the range of Float.
+    private func gain(_ lu: PivotedLU<Float>, _ x: MatrixView<Float>) -> (gain: Double, rounding: Double) {
         let count = dual.values.count
         let outside = 1 - Double(count) / Double(noise.columns)
         let lengths = squaredLengths().map { $0 * max(outside, 0) }
@@ -60,16 +63,15 @@ struct DualFit {
         func squaredNorm(_ rows: Matrix) -> Double {
             var product = Matrix(uninitializedRows: x.rows, columns: rows.rows)
             multiply(MatrixOperand(x), MatrixOperand(rows).transposed, into: product.mutableView())
-            return sumOfSquares(MatrixOperand(product))
+            return sumOfSquares(MatrixOperand(product)) / Double(Self.probes)
         }
-        // X K H^(-½) = X K Â⁻ᵀ S⁻¹.
-        var rows = signs { (dual.values.last ?? 1) / dual.values[$0] }
+        guard let largest = lengths.max(), largest > 0, let least = dual.values.last else { return (0, 0) }
+        // X K H^(-½) = X K Â⁻ᵀ S⁻¹, both scaled into the range of Float.
+        var rows = signs { least / dual.values[$0] }
         lu.divide(rows.mutableView())
-        let scale = (lengths.max() ?? 0) > 0 ? lengths.max() ?? 1 : 1
-        let drowned = Matrix(rows: Self.probes, columns: count) { rows[$0, $1] * Float(lengths[$1] / scale) }
-        let whole = squaredNorm(signs { (lengths[$0] / scale).squareRoot() })
-        let least = dual.values.last ?? 1
-        return whole == 0 ? 0 : squaredNorm(drowned) / whole * scale / (least * least)
+        let drowned = Matrix(rows: Self.probes, columns: count) { rows[$0, $1] * Float(lengths[$1] / largest) }
+        let rounding = largest * squaredNorm(signs { (lengths[$0] / largest).squareRoot() })
+        return (squaredNorm(drowned) * (largest / least) * (largest / least), rounding)
     }
 
     /// What the noise of every row counts in the metric of the inputs, if that of its elements is independent.

@@ -50,19 +50,24 @@ public struct PivotedLU<Element: FactorScalar>: Sendable {
     }
 
     /// x ← x A⁻¹ for rows x (k × r) and a square A of full rank.
+    ///
+    /// A thread solves some rows at a time, which stay in its cache while the triangles are walked through.
     public func divide(_ x: MutableMatrixView<Element>) {
         precondition(rank == factors.columns, "not an invertible matrix")
-        // x Πᵀ = ((x U⁻¹) L⁻¹): both triangles from the left in transposed form.
-        Element.solveTriangular(factors, .lower, unitDiagonal: true, into: x.transposed)
-        Element.solveTriangular(factors, .upper, into: x.transposed)
         var place = [Int](repeating: 0, count: rank)
         for (position, row) in permutation.enumerated() { place[row] = position }
-        let order = place, inverse = scale
-        parallelFor(x.rows) { row in
+        let order = place, height = 256
+        parallelFor((x.rows + height - 1) / height) { piece in
+            let rows = x.rows(piece * height..<min((piece + 1) * height, x.rows))
+            // x = ((x U⁻¹) L⁻¹) Π: both triangles from the left in transposed form.
+            Element.solveTriangular(factors, .lower, unitDiagonal: true, into: rows.transposed)
+            Element.solveTriangular(factors, .upper, into: rows.transposed)
             let source = AlignedBuffer<Element>(uninitializedCount: order.count)
-            let target = x.base + row * x.rowStride
-            Element.copyScaled(target, by: inverse, to: source.base, order.count)
-            Element.gather(source.base, order, into: target)
+            for row in 0..<rows.rows {
+                let target = rows.base + row * rows.rowStride
+                Element.copyScaled(target, by: scale, to: source.base, order.count)
+                Element.gather(source.base, order, into: target)
+            }
         }
     }
 }

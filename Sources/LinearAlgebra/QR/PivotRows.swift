@@ -22,14 +22,14 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         /// By elimination of a column after another: many times faster on large factors, coefficients slightly larger.
         /// As many rows as A has columns only, and these independent; otherwise by norms.
         case elimination
-        /// Elimination from `eliminationLimit` rows chosen on.
+        /// Elimination from `eliminationLimit` rows chosen on, where no bound asks for the best start.
         case automatic
     }
 
     public struct Options: Sendable {
         public var search = Search.automatic
         /// Fewest rows to choose for which `automatic` takes elimination.
-        public var eliminationLimit = 512
+        public var eliminationLimit = 256
         /// Swap until no |C_ij| is above this; nil never swaps. Values just above 1 can take many swaps.
         public var largestEntryBound: Double?
         /// Most swaps; a bound that is not met within it is reported by `largestEntry`.
@@ -38,6 +38,14 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         public var normSteps = 20
 
         public init(largestEntryBound: Double? = nil) { self.largestEntryBound = largestEntryBound }
+
+        fileprivate func eliminates(_ count: Int) -> Bool {
+            switch search {
+            case .norms: false
+            case .elimination: true
+            case .automatic: count >= eliminationLimit && largestEntryBound == nil
+            }
+        }
     }
 
     /// The rows chosen, ascending.
@@ -104,9 +112,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
             throw .shapeMismatch(
                 rows: a.rows, columns: a.columns, expected: "at least as tall as the \(count) rows asked for")
         }
-        let eliminates =
-            options.search == .elimination || (options.search == .automatic && count >= options.eliminationLimit)
-        if eliminates, count == a.columns {
+        if options.eliminates(count), count == a.columns {
             let lu = try PivotedLU(a)
             if lu.rank == count {
                 return Choice(order: lu.permutation, rank: count, coefficients: lu.interpolation)
