@@ -90,6 +90,8 @@ struct ReportCommandTests {
         let more = ["--context", "64", "--stages", "layers", "-o", folder.at("better"), "-q"]
         #expect(try ProgramRun.of(recover + more).code == 0)
         #expect(try folder.report(of: "better")["evaluation"] == nil)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.at("better"))
+        #expect(names.contains("report.html") && names.contains("report.md"))
     }
 
     @Test("figures go only into the report of a compression")

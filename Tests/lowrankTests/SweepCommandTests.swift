@@ -157,6 +157,11 @@ struct SweepCommandTests {
                 .map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
         }
         #expect(try String(contentsOfFile: folder.at("one/sweep.html"), encoding: .utf8).contains("<svg"))
+        let again = ["report", folder.at("one/sweep.json"), "-o", folder.at("again.html"), "--force"]
+        let found = try ProgramRun.of(again + ["--limit-error", "0.99"])
+        #expect(found.code == 0 && found.output.hasPrefix("recommended for relative error of weights at most 0.99: "))
+        let none = try ProgramRun.of(again + ["--limit-size", "300KB"])
+        #expect(none.code == 1 && none.output.hasPrefix("No result keeps to the limit: at most 300 KB"))
         let csv = try lines("one")
         #expect(
             csv[0].joined(separator: ",")

@@ -4,6 +4,7 @@ import CompressionCore
 import Kernels
 import MatrixCore
 import Models
+import Reporting
 import Safetensors
 
 /// Refines the numbers of a compressed model against the dense one, without changing a shape.
@@ -45,8 +46,21 @@ public struct RecoverJob: Sendable {
                 request, earlier: prepared.report, stages: result.stages, changes: result.changes,
                 errors: try prepared.errors(of: operators, computed: result.layers), prepared.text,
                 parameters: result.layers.parameters, seconds: watch.seconds)
-            try AtomicFile.write(report.json.text(pretty: true), to: staged.path + "/report.json")
+            try write(report.json, to: staged.path, progress)
             return report
+        }
+    }
+
+    /// The report, and the pages that are made of it where the compression has left one to go on from.
+    private func write(_ report: JSON, to folder: String, _ progress: any ProgressReporter) throws {
+        guard report["totals"] != nil else {
+            return try AtomicFile.write(report.text(pretty: true), to: folder + "/report.json")
+        }
+        do {
+            try ReportFiles.write(report, to: folder)
+        } catch let error as ReportingError {
+            // Hours of training are not lost to a report that something else has written.
+            progress.log(.warning, "the report has no page: \(error)")
         }
     }
 

@@ -19,8 +19,15 @@ public struct ReportJob: Sendable {
         self.force = force
     }
 
-    /// - Returns: the report in one line; nil for a sweep.
-    public func run() throws -> String? {
+    /// What a page or Markdown was made of.
+    public struct Result: Sendable {
+        /// The report in one line; of a sweep the recommended result, where a limit is stated.
+        public let summary: String?
+        /// Whether there is a result that keeps to the limit, if one is stated.
+        public let isLimitKept: Bool
+    }
+
+    public func run() throws -> Result {
         let form = (output as NSString).pathExtension.lowercased()
         guard form == "html" || form == "md" else {
             throw JobError.usage("\(output) should end in .html for a page or in .md for Markdown")
@@ -41,7 +48,11 @@ public struct ReportJob: Sendable {
                 ? try SweepPage.html(from: document, limit: limit)
                 : form == "md" ? try CompressionMarkdown.text(from: document) : try CompressionPage.html(from: document)
             try StagedOutput.write(request, resumable: nil) { try AtomicFile.write(text, to: $0.path) }
-            return isSweep ? nil : try CompressionMarkdown.line(from: document)
+            guard isSweep else {
+                return Result(summary: try CompressionMarkdown.line(from: document), isLimitKept: true)
+            }
+            let found = try limit.map { try SweepPage.recommendation(from: document, limit: $0) }
+            return Result(summary: found?.line, isLimitKept: found?.isFound ?? true)
         }
     }
 }

@@ -34,6 +34,17 @@ public enum SweepPage {
         return Page(title: "\(record.source): sweep", body: body, script: SweepScript.text).text
     }
 
+    /// The best result that keeps to a limit, in one line, or that there is none.
+    public static func recommendation(
+        from sweep: JSON, limit: SweepLimit
+    ) throws(ReportingError) -> (line: String, isFound: Bool) {
+        let record = try SweepRecord(sweep)
+        guard let index = limit.recommended(record) else { return (noResult(limit), false) }
+        return ("recommended for \(limit.text): \(ParetoPlot.detail(of: record.points[index]))", true)
+    }
+
+    private static func noResult(_ limit: SweepLimit) -> String { "No result keeps to the limit: \(limit.text)." }
+
     private static func origin(of record: SweepRecord) -> String {
         [
             record.program, record.sourceParameters.map { "source \(HumanCount.human($0)) parameters" },
@@ -57,7 +68,7 @@ public enum SweepPage {
         if let limit, let index = plot.recommended {
             stated = "<strong>\(ParetoPlot.detail(of: plot.record.points[index]))</strong> (\(limit.text))"
         } else {
-            stated = "\(limit.map { "No result keeps to the limit: \($0.text)." } ?? "State a limit.")"
+            stated = "\(limit.map(noResult) ?? "State a limit.")"
         }
         return """
             <p id="recommended">\(stated)</p>

@@ -20,7 +20,8 @@ struct ReportCommand: Command {
         "report", summary: "Render a report or a sweep again, as a page or as Markdown",
         discussion: """
             The page is one file that fetches nothing; compress writes it beside report.json. Markdown is for the \
-            summary page of a CI job. Standard output has the report in one line.
+            summary page of a CI job. Standard output has the report in one line; of a sweep with a limit the \
+            recommended result, and the exit code is 1 where no result keeps to it.
             """,
         arguments: [input],
         sections: [OptionSection("Output", [output]), OptionSection("Recommendation", [size, perplexity, error])],
@@ -42,14 +43,15 @@ struct ReportCommand: Command {
             arguments[Self.size].map(SweepLimit.bytes) ?? arguments[Self.perplexity].map(SweepLimit.perplexity)
             ?? arguments[Self.error].map(SweepLimit.relativeError)
         let output = arguments[Self.output]
-        let line = try ReportJob(
+        let result = try ReportJob(
             input: arguments[Self.input], output: output, limit: limit, force: context.force
         ).run()
         context.terminal.publish(
-            text: { (line.map { $0 + "\n" } ?? "") + "wrote \(output)" },
+            text: { (result.summary.map { $0 + "\n" } ?? "") + "wrote \(output)" },
             json: {
-                (["output": JSON(output), "summary": line.map { JSON($0) } ?? .null] as JSON).text(pretty: true)
+                (["output": JSON(output), "summary": result.summary.map { JSON($0) } ?? .null] as JSON)
+                    .text(pretty: true)
             })
-        return .done
+        return result.isLimitKept ? .done : .conditionNotMet
     }
 }
