@@ -16,7 +16,7 @@ final class SharedTruncation {
     /// Whitened when it is first needed.
     private(set) lazy var problem = WhitenedProblem(objective)
     private let objective: Objective
-    private let route: TruncatedSVD.Route
+    private let method: TruncatedSVD
     /// By which the spectrum was found.
     private var explored: NestedTruncation?
     /// Of the sizes, and of the accuracies.
@@ -26,7 +26,8 @@ final class SharedTruncation {
 
     init(_ objective: Objective, route: TruncatedSVD.Route, _ requests: [Request]) {
         self.objective = objective
-        self.route = route
+        // Without a metric the factors are A V and V; with one they are a projection on U, which must be orthonormal.
+        method = TruncatedSVD(route: route, purpose: objective.isPlain ? .truncation : .singularVectors)
         self.requests = requests
     }
 
@@ -36,9 +37,9 @@ final class SharedTruncation {
     /// - Parameter choosingRank: gets the values that are not zero for certain, up to a power of two.
     func spectrum(choosingRank: ([Double]) throws -> Int?) throws -> [Double] {
         let found = try problem.nested { matrix in
-            try NestedSVD(matrix, route: route) { spectrum in
+            try NestedSVD(matrix, by: method) { spectrum in
                 let rank = try choosingRank(spectrum) ?? 0
-                if case .randomized = route { return [0] }
+                if case .randomized = method.route { return [0] }
                 return [0, rank]
             }
         }
@@ -49,8 +50,8 @@ final class SharedTruncation {
     /// The truncation for a size, and its rank, even above min(m, n); one that saves nothing is not computed.
     func truncation(for request: Request) throws -> (svd: SVDResult, rank: Int) {
         guard let rank = request.rule.rank(for: request.budget) else { return try accurateTruncation(for: request) }
-        if case .randomized = route {
-            return (try problem.decompose { try TruncatedSVD(route: route).decompose($0, rank: rank) }, rank)
+        if case .randomized = method.route {
+            return (try problem.decompose { try method.decompose($0, rank: rank) }, rank)
         }
         let computed = request.computedSize ?? 0
         if let explored, computed <= explored.svd.ranks.max() ?? 0 {
@@ -73,12 +74,12 @@ final class SharedTruncation {
     }
 
     private func decomposed(ranks: [Int]) throws -> NestedTruncation {
-        try problem.nested { try NestedSVD($0, route: route, isCutOnce: ranks.count == 1, ranks: ranks) }
+        try problem.nested { try NestedSVD($0, by: method, isCutOnce: ranks.count == 1, ranks: ranks) }
     }
 
     private func decomposed(_ requests: [Request]) throws -> NestedTruncation {
         try problem.nested { matrix in
-            try NestedSVD(matrix, route: route, isCutOnce: requests.count == 1) { spectrum in
+            try NestedSVD(matrix, by: method, isCutOnce: requests.count == 1) { spectrum in
                 requests.map { $0.rank(spectrum).computed }
             }
         }

@@ -30,7 +30,7 @@ struct NestedSVDTests {
     }
 
     private func expectSame(_ a: MatrixOperand, ranks: [Int], route: TruncatedSVD.Route) throws {
-        let nested = try NestedSVD(a, route: route) { _ in ranks }
+        let nested = try NestedSVD(a, by: TruncatedSVD(route: route)) { _ in ranks }
         for rank in nested.ranks {
             let alone = try TruncatedSVD(route: route).decompose(a) { _ in rank }
             expectSame(try nested.truncated(to: rank), alone, "rank \(rank), \(a.rows) × \(a.columns) \(route)")
@@ -49,14 +49,16 @@ struct NestedSVDTests {
     /// Ranks that are given are tried in Float; which of them pass, and what they are, no other rank has a say in.
     /// - Returns: the solvers of the cuts.
     private func solversOfGivenRanks(_ a: MatrixOperand, _ ranks: [Int], _ label: String) throws -> Set<String> {
-        var svd = TruncatedSVD()
-        svd.smallestMixedSide = 1
-        let nested = try NestedSVD(a, smallestMixedSide: 1, ranks: ranks)
         var solvers = Set<String>()
-        for rank in ranks {
-            let alone = try svd.decompose(a, rank: rank)
-            solvers.insert(alone.evidence.solver.rawValue)
-            expectSame(try nested.truncated(to: rank), alone, "\(label), rank \(rank)")
+        for purpose in [TruncatedSVD.Purpose.singularVectors, .truncation] {
+            var svd = TruncatedSVD(purpose: purpose)
+            svd.smallestMixedSide = 1
+            let nested = try NestedSVD(a, by: svd, ranks: ranks)
+            for rank in ranks {
+                let alone = try svd.decompose(a, rank: rank)
+                solvers.insert(alone.evidence.solver.rawValue)
+                expectSame(try nested.truncated(to: rank), alone, "\(label), rank \(rank), \(purpose)")
+            }
         }
         return solvers
     }

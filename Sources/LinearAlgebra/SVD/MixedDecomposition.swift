@@ -6,6 +6,7 @@ import MatrixCore
 ///
 /// Columns are computed one like another, so those of a smaller rank are the first of these, to the bit.
 struct MixedDecomposition {
+    let purpose: TruncatedSVD.Purpose
     /// V (short × columns), columns of length 1.
     let short: Matrix
     /// U (long × columns), likewise.

@@ -28,33 +28,33 @@ public final class NestedSVD {
 
     /// For ranks that are known. The randomised route is answered by the automatic one in Double.
     /// - Parameters:
+    ///   - svd: how, and what for.
     ///   - isCutOnce: whether a single truncation is all that will be asked for; then less is kept.
-    ///   - smallestMixedSide: from which short side on the automatic route tries Float.
     public init(
-        _ a: MatrixOperand, route: TruncatedSVD.Route = .automatic, isCutOnce: Bool = false,
-        smallestMixedSide: Int = TruncatedSVD.usualMixedSide, ranks: [Int]
+        _ a: MatrixOperand, by svd: TruncatedSVD = TruncatedSVD(), isCutOnce: Bool = false, ranks: [Int]
     ) throws {
-        self.route = route
+        route = svd.route
         self.isCutOnce = isCutOnce
         problem = try SVDProblem(a)
         let shortSide = problem.shortSide
         self.ranks = ranks.map { min(max($0, 0), shortSide) }
         spectrum = []
-        if route == .automatic, shortSide >= smallestMixedSide {
-            mixed = try problem.mixedDecomposition(ranks: self.ranks)
+        if route == .automatic, shortSide >= svd.smallestMixedSide {
+            mixed = try problem.mixedDecomposition(ranks: self.ranks, purpose: svd.purpose)
         }
     }
 
     /// For ranks that follow from the spectrum.
     /// - Parameters:
+    ///   - svd: how.
     ///   - isCutOnce: whether a single truncation is all that will be asked for; then less is kept.
     ///   - choosingRanks: gets the spectrum; its errors pass through.
     /// - Throws: `LinearAlgebraError`, or what the closure throws.
     public init(
-        _ a: MatrixOperand, route: TruncatedSVD.Route = .automatic, isCutOnce: Bool = false,
+        _ a: MatrixOperand, by svd: TruncatedSVD = TruncatedSVD(), isCutOnce: Bool = false,
         choosingRanks: ([Double]) throws -> [Int]
     ) throws {
-        self.route = route
+        route = svd.route
         self.isCutOnce = isCutOnce
         problem = try SVDProblem(a)
         let shortSide = problem.shortSide

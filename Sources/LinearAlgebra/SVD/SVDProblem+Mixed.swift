@@ -6,43 +6,43 @@ import MatrixCore
 ///
 /// What Float rounds away turns the space of the leading vectors by angles of ε·σ₁²/(σ_i² − σ_j²), and the energy that
 /// it captures by their squares, so the error of the truncation is as good as that of the Float64 route unless the
-/// spectrum is steep. Whether it is so is measured with A and not assumed:
-///
-/// - R = AᵀA V − V Λ is applied to a few random vectors. For V with orthonormal columns and any η > 0,
-///
-///       Σ_{i≤k} λ_i(AᵀA) − ‖A V‖² ≤ ‖R‖²/η + Σ_l max(0, λ_(k+l) + η − λ_(k+1−l)),
-///
-///   because [[H, Rᵀ], [R, C]] ≤ diag(H + RᵀR/η, C + η) and the sum of the largest values is monotone. So the distance
-///   from the optimum is bounded without its being known, gap or no gap behind λ_k.
-/// - UᵀU and VᵀV are compared with the identity.
+/// spectrum is steep. Whether it is so is measured with A and not assumed: the residual of V bounds what V captures less
+/// than the best space, gap or no gap behind λ_k (`EnergyBound`). Where singular vectors are wanted as such, UᵀU and VᵀV
+/// are also compared with the identity.
 ///
 /// Singular values are the lengths of A·v, and the error is ‖A‖² − Σσ², both summed in Double.
-///
-/// - Source: the block bound is Weyl's inequality after a Schur complement; Ky Fan for sums.
 extension SVDProblem {
     /// Largest departure of UᵀU and VᵀV from the identity, element by element.
     private static var orthonormality: Float { 8e-6 }
-    /// σ_k² must be at least this share of σ₁²: below it the columns of A·V are hardly ever orthogonal enough. Rounding
-    /// of the Gram matrix makes cosines of some 1e-8·σ₁²/(σ_i σ_j).
-    private static var smallestShare: Double { 1.0 / 400 }
+    /// σ_k² must be at least this share of σ₁². Rounding of the Gram matrix makes cosines of some 1e-8·σ₁²/(σ_i σ_j)
+    /// between columns of A·V: below the first share they are hardly ever orthogonal enough for singular vectors; below
+    /// the second the space of V is hardly ever good enough for a truncation.
+    private static func smallestShare(_ purpose: TruncatedSVD.Purpose) -> Double {
+        switch purpose {
+        case .singularVectors: 1.0 / 400
+        case .truncation: 1.0 / 10_000
+        }
+    }
     /// What the squared error may exceed the optimum by, relative; half of what the automatic route promises.
     private static var allowedExcess: Double { 1e-6 }
-    /// Random vectors that R is applied to.
-    private static var probes: Int { 16 }
+
+    /// The mean length of a column of R in units of σ₁², where it is least.
+    private static var leastResidual: Double { 3e-8 }
 
     /// The vectors for the largest of the ranks that the spectrum leaves a chance.
     /// - Returns: nil where it leaves none to any.
-    func mixedDecomposition(ranks: [Int]) throws -> MixedDecomposition? {
+    func mixedDecomposition(ranks: [Int], purpose: TruncatedSVD.Purpose) throws -> MixedDecomposition? {
         // Squares, and squares of squares, must stay in the range of Float.
         guard tall.type != .float64, norm > 1e-9, norm < 1e15 else { return nil }
         var evidence = evidence(.mixed)
         let exponent = Int((norm * norm).exponent) + 1
         let gram = evidence.timed("gram") { floatGram(exponent: exponent) }
         let bound = SpectrumBound(gram.readable)
-        let candidates = ranks.filter { 0 < $0 && $0 < shortSide && bound.allows(rank: $0, Self.smallestShare) }
+        let share = Self.smallestShare(purpose)
+        let candidates = ranks.filter { 0 < $0 && $0 < shortSide && bound.allows(rank: $0, share) }
         guard !candidates.isEmpty else { return nil }
         let eigen = try SymmetricEigen().reduceInFloat(gram, exponent: exponent) { values in
-            let largest = candidates.filter { !Self.isSteep(values, rank: $0) }.max() ?? 0
+            let largest = candidates.filter { !isHopeless(values, rank: $0, share) }.max() ?? 0
             return min(GramDecomposition.columns(forRank: largest), shortSide)
         }
         guard eigen.columns > 0 else { return nil }
@@ -51,25 +51,27 @@ extension SVDProblem {
         _ = Self.normalise(&short)
         let (long, values) = evidence.timed("product") { longFactor(short, eigen.values.prefix(short.columns)) }
         return MixedDecomposition(
-            short: short, long: long, values: values, eigenvalues: eigen.values, bound: bound, evidence: evidence)
+            purpose: purpose, short: short, long: long, values: values, eigenvalues: eigen.values, bound: bound,
+            evidence: evidence)
     }
 
     /// The truncation to one of the ranks that the decomposition was made for. Whether it will do, and every bit of it,
     /// depends on the matrix and this rank alone.
     /// - Returns: nil where it cannot be shown to be as good as that of the Float64 route.
     func cut(_ decomposition: MixedDecomposition, rank: Int) -> SVDResult? {
-        let eigenvalues = decomposition.eigenvalues
-        guard 0 < rank, rank < shortSide, decomposition.bound.allows(rank: rank, Self.smallestShare),
-            rank <= decomposition.short.columns, !Self.isSteep(eigenvalues, rank: rank)
+        let eigenvalues = decomposition.eigenvalues, share = Self.smallestShare(decomposition.purpose)
+        guard 0 < rank, rank < shortSide, decomposition.bound.allows(rank: rank, share),
+            rank <= decomposition.short.columns, !isHopeless(eigenvalues, rank: rank, share)
         else { return nil }
         var evidence = decomposition.evidence
         var values = Array(decomposition.values.prefix(rank))
         let dropped = norm * norm - values.reversed().reduce(0) { $0 + $1 * $1 }
         let short = decomposition.short.leadingColumns(rank), long = decomposition.long.leadingColumns(rank)
-        let bound = evidence.timed("check") {
-            Self.isOrthonormal(short) && Self.isOrthonormal(long) ? energyBound(short, eigenvalues) : .infinity
+        let measured = evidence.timed("check") {
+            let suffices = decomposition.purpose == .truncation || Self.isOrthonormal(short) && Self.isOrthonormal(long)
+            return suffices ? squaredExcess(short, eigenvalues) : .infinity
         }
-        let added = bound + roundedEnergy(rank: rank)
+        let added = measured + roundedEnergy(rank: rank)
         guard dropped > 0, added <= Self.allowedExcess * dropped else { return nil }
         evidence.truncationError = dropped.squareRoot()
         evidence.excessEstimate = excess(squaredError: added, dropped: dropped)
@@ -78,8 +80,14 @@ extension SVDProblem {
         return result(longFactor: long, shortFactor: short, values: values, evidence: evidence)
     }
 
-    private static func isSteep(_ eigenvalues: [Double], rank: Int) -> Bool {
-        !(eigenvalues[rank - 1] >= smallestShare * eigenvalues[0])
+    /// Whether the eigenvalues alone tell that a rank will not pass.
+    private func isHopeless(_ eigenvalues: [Double], rank: Int, _ share: Double) -> Bool {
+        guard eigenvalues[rank - 1] > 0, eigenvalues[rank - 1] >= share * eigenvalues[0] else { return true }
+        let length = Self.leastResidual * eigenvalues[0]
+        let expected = EnergyBound(eigenvalues: eigenvalues, rank: rank)
+            .least(columnLength: length, distance: EnergyBound.distance(columnLength: length)).value
+        let dropped = eigenvalues.dropFirst(rank).reversed().reduce(0) { $0 + max($1, 0) }
+        return expected + roundedEnergy(rank: rank) > 2 * Self.allowedExcess * dropped
     }
 
     /// The lower triangle of AᵀA / 2^exponent, with room for the reduction in its rows.
@@ -124,41 +132,6 @@ extension SVDProblem {
             if !(Float.largestMagnitude(row) <= Double(orthonormality)) { return false }
         }
         return true
-    }
-
-    /// What the vectors capture less than the best ones, at most: the bound above, at the best of some η.
-    private func energyBound(_ v: Matrix, _ eigenvalues: [Double]) -> Double {
-        let rank = v.columns
-        let residual = squaredResidual(v, eigenvalues)
-        // The values are off by the rounding of the reduction, of which R shows a typical column.
-        let margin = 4 * (residual / Double(rank)).squareRoot()
-        var best = Double.infinity, eta = 4 * margin
-        while eta > 0, eta <= eigenvalues[0] {
-            var bound = residual / eta
-            for l in 0..<min(rank, eigenvalues.count - rank) {
-                let overlap = eigenvalues[rank + l] + eta + margin - eigenvalues[rank - 1 - l]
-                if overlap <= 0 { break }
-                bound += overlap
-            }
-            best = min(best, bound)
-            eta *= 2
-        }
-        return residual > 0 ? best : 0
-    }
-
-    /// ‖AᵀA V − V Λ‖², from random vectors.
-    private func squaredResidual(_ v: Matrix, _ eigenvalues: [Double]) -> Double {
-        let rank = v.columns, count = Self.probes
-        let random: Matrix = CounterRandom(seed: 0xCE47).normalMatrix(rows: rank, columns: count)
-        let weighted = Matrix(rows: rank, columns: count) { random[$0, $1] * Float(eigenvalues[$0]) }
-        func product(_ a: MatrixOperand, _ b: Matrix) -> Matrix {
-            var product = Matrix(uninitializedRows: a.rows, columns: b.columns)
-            multiply(a, MatrixOperand(b), into: product.mutableView())
-            return product
-        }
-        let applied = product(tall.transposed, product(tall, product(MatrixOperand(v), random)))
-        let wanted = product(MatrixOperand(v), weighted)
-        return sumOfSquaredDifferences(MatrixOperand(applied), MatrixOperand(wanted)) / Double(count)
     }
 
     /// What rounding in the vectors and the product adds to the squared error; it has no direction, so squares add.

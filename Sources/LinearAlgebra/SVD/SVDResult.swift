@@ -3,7 +3,8 @@ import MatrixCore
 
 /// A truncated singular value decomposition A ≈ U · diag(σ₁ … σ_k) · Vᵀ with the evidence of how it was made.
 public struct SVDResult: Sendable {
-    /// Left singular vectors (m × k), orthonormal columns, also where σ is zero.
+    /// Left singular vectors (m × k), orthonormal columns, also where σ is zero; for the purpose of a truncation the
+    /// vectors of the long side may be no more than of length 1.
     public let u: Matrix
     /// All min(m, n) singular values, descending; a randomized route knows only k + oversampling of them
     /// (`evidence.spectrumIsComplete`). Behind the rank, the mixed route knows squares only within about 1e-5·σ₁².

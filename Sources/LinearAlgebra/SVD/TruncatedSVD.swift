@@ -18,8 +18,8 @@ import MatrixCore
 ///   is of second order in them. Where that is not enough, the route `direct` repeats the step on what the leading
 ///   vectors leave over, so that no column is judged beside a much larger one.
 /// - Accuracy: Frobenius error within 1e-6 (relative) of the optimum wherever factors in Float can hold it, that is for
-///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5; singular values within about 1e-7·σ₁ (direct:
-///   1e-13·σ₁), those without vectors as `SVDResult.singularValues` says.
+///   optima above about 3e-5·‖A‖; vectors orthonormal within 1e-5, as far as the purpose asks for it; singular values
+///   within about 1e-7·σ₁ (direct: 1e-13·σ₁), those without vectors as `SVDResult.singularValues` says.
 /// - Cost: m·n² multiply-adds for the Gram matrix (n the short side), 4/3·n³ + 2·n²·k for its eigenvectors, m·n·k for
 ///   the product.
 public struct TruncatedSVD: Sendable {
@@ -37,15 +37,26 @@ public struct TruncatedSVD: Sendable {
         case randomized(oversampling: Int = 16, powerIterations: Int = 2, seed: UInt64 = 0)
     }
 
+    /// What the result is for.
+    public enum Purpose: Sendable {
+        /// U, σ and V as such.
+        case singularVectors
+        /// U·diag(σ)·Vᵀ and what is cut from it, A·V·Vᵀ for a tall A and U·Uᵀ·A for a wide one: the vectors of the short
+        /// side are orthonormal, those of the long side have length 1 and are orthogonal as far as A makes them so.
+        case truncation
+    }
+
     public var route: Route = .automatic
+    public var purpose = Purpose.singularVectors
     /// The automatic route tries Float from this short side on.
     public var smallestMixedSide = TruncatedSVD.usualMixedSide
 
     /// Below it a decomposition takes some milliseconds in Double, and Float has little to gain.
     public static let usualMixedSide = 512
 
-    public init(route: Route = .automatic) {
+    public init(route: Route = .automatic, purpose: Purpose = .singularVectors) {
         self.route = route
+        self.purpose = purpose
     }
 
     /// The top-k triplets of a.
@@ -60,8 +71,7 @@ public struct TruncatedSVD: Sendable {
                 let sketch = RandomizedSVD(oversampling: oversampling, powerIterations: iterations, seed: seed)
                 return try sketch.decompose(a, rank: rank)
             }
-            let svd = try NestedSVD(
-                a, route: route, isCutOnce: true, smallestMixedSide: smallestMixedSide, ranks: [rank])
+            let svd = try NestedSVD(a, by: self, isCutOnce: true, ranks: [rank])
             return try svd.truncated(to: rank)
         } catch let error as LinearAlgebraError {
             throw error
@@ -77,7 +87,7 @@ public struct TruncatedSVD: Sendable {
     ///   clamped to 0 … min(m, n).
     /// - Throws: `LinearAlgebraError`, or what the closure throws.
     public func decompose(_ a: MatrixOperand, choosingRank: ([Double]) throws -> Int) throws -> SVDResult {
-        let svd = try NestedSVD(a, route: route, isCutOnce: true) { [try choosingRank($0)] }
+        let svd = try NestedSVD(a, by: self, isCutOnce: true) { [try choosingRank($0)] }
         return try svd.truncated(to: svd.ranks[0])
     }
 

@@ -39,8 +39,10 @@ import Testing
     @Test func cutsInFloatAreTheSame() throws {
         let a: Matrix = CounterRandom(seed: 7).normalMatrix(rows: 310, columns: 270)
         let ranks = [3, 60, 150]
+        var svd = TruncatedSVD(purpose: .truncation)
+        svd.smallestMixedSide = 1
         let factors = try onThreads {
-            let nested = try NestedSVD(MatrixOperand(a), smallestMixedSide: 1, ranks: ranks)
+            let nested = try NestedSVD(MatrixOperand(a), by: svd, ranks: ranks)
             return try ranks.flatMap { rank in
                 let cut = try nested.truncated(to: rank)
                 #expect(cut.evidence.solver == .mixed)
