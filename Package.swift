@@ -12,7 +12,7 @@ let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debu
 func kernels(_ name: String, flags: [String] = [], defining symbols: [String] = []) -> Target {
     let swift = ["-Ounchecked", "-no-whole-module-optimization"]
     let clang = flags.flatMap { ["-Xcc", $0] }
-    return library(name, ["KernelContract"], settings: symbols.map { .define($0) } + [.unsafeFlags(swift + clang)])
+    return library(name, ["KernelContract", "CPrefetch"], settings: symbols.map { .define($0) } + [.unsafeFlags(swift + clang)])
 }
 
 #if arch(x86_64)
@@ -50,6 +50,7 @@ let package = Package(
 
         // Floor 1
         library("KernelContract"),
+        .systemLibrary(name: "CPrefetch"),
         kernels("KernelsBaseline"),
         library(
             "Kernels",

@@ -24,6 +24,7 @@ public struct KernelSet: Sendable {
 
         public var rowProducts: Kernel<RowProducts>
         public var rowCombination: Kernel<RowCombination>
+        public var narrowRows: Kernel<NarrowRows>
         public var pairUpdate: Kernel<PairUpdate>
         public var dot: Kernel<RunDot>
         public var peak: Kernel<PeakTask>
@@ -33,7 +34,8 @@ public struct KernelSet: Sendable {
         public init(
             tile: Tile, multiplyBlock: Kernel<BlockProduct>, packRows: Kernel<StripPacking>,
             packColumns: Kernel<StripPacking>, rowProducts: Kernel<RowProducts>, rowCombination: Kernel<RowCombination>,
-            pairUpdate: Kernel<PairUpdate>, dot: Kernel<RunDot>, peak: Kernel<PeakTask>
+            narrowRows: Kernel<NarrowRows>, pairUpdate: Kernel<PairUpdate>, dot: Kernel<RunDot>,
+            peak: Kernel<PeakTask>
         ) {
             self.tile = tile
             self.multiplyBlock = multiplyBlock
@@ -41,6 +43,7 @@ public struct KernelSet: Sendable {
             self.packColumns = packColumns
             self.rowProducts = rowProducts
             self.rowCombination = rowCombination
+            self.narrowRows = narrowRows
             self.pairUpdate = pairUpdate
             self.dot = dot
             self.peak = peak

@@ -6,15 +6,20 @@ public struct ReflectorKernels: Sendable {
         public var chase: Kernel<ChaseStep>
         /// A block of reflectors on a panel of vectors.
         public var applyBlock: Kernel<StaggeredReflectors>
+        /// The same block, from its reflectors.
+        public var makeBlock: Kernel<StaggeredBlock>
+        public var triangularFactor: Kernel<TriangularFactor>
         /// A symmetric matrix on a panel.
         public var symmetricProduct: Kernel<SymmetricRowsProduct>
 
         public init(
-            chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>,
-            symmetricProduct: Kernel<SymmetricRowsProduct>
+            chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, makeBlock: Kernel<StaggeredBlock>,
+            triangularFactor: Kernel<TriangularFactor>, symmetricProduct: Kernel<SymmetricRowsProduct>
         ) {
             self.chase = chase
             self.applyBlock = applyBlock
+            self.makeBlock = makeBlock
+            self.triangularFactor = triangularFactor
             self.symmetricProduct = symmetricProduct
         }
     }

@@ -12,19 +12,23 @@ public func kernelSet() -> KernelSet {
         float32: KernelSet.Arithmetic(
             tile: KernelSet.Tile(rows: tileRows, columns: 2 * FloatVector.scalarCount),
             multiplyBlock: multiplyBlock32, packRows: packRows32, packColumns: packColumns32,
-            rowProducts: rowProducts32, rowCombination: rowCombination32, pairUpdate: pairUpdate32, dot: dot32, peak: peak32),
+            rowProducts: rowProducts32, rowCombination: rowCombination32, narrowRows: narrowRows32,
+            pairUpdate: pairUpdate32, dot: dot32, peak: peak32),
         float64: KernelSet.Arithmetic(
             tile: KernelSet.Tile(rows: tileRows, columns: 2 * DoubleVector.scalarCount),
             multiplyBlock: multiplyBlock64, packRows: packRows64, packColumns: packColumns64,
-            rowProducts: rowProducts64, rowCombination: rowCombination64, pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
+            rowProducts: rowProducts64, rowCombination: rowCombination64, narrowRows: narrowRows64,
+            pairUpdate: pairUpdate64, dot: dot64, peak: peak64),
         streams: StreamKernels(
             convert: convertRun, sumSquares: sumRunSquares, allFinite: checkRunFinite, softmax: softmaxRun,
             read: readMemory),
         reflectors: ReflectorKernels(
             float32: ReflectorKernels.Arithmetic(
-                chase: chaseStep32, applyBlock: applyStaggeredReflectors32, symmetricProduct: symmetricRowsProduct32),
+                chase: chaseStep32, applyBlock: applyStaggeredReflectors32, makeBlock: makeStaggeredBlock32,
+                triangularFactor: triangularFactor32, symmetricProduct: symmetricRowsProduct32),
             float64: ReflectorKernels.Arithmetic(
-                chase: chaseStep64, applyBlock: applyStaggeredReflectors64, symmetricProduct: symmetricRowsProduct64),
+                chase: chaseStep64, applyBlock: applyStaggeredReflectors64, makeBlock: makeStaggeredBlock64,
+                triangularFactor: triangularFactor64, symmetricProduct: symmetricRowsProduct64),
             factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
         secular: SecularKernels(sums: secularSums, product: secularProduct, vector: secularVector),
         sparseRows: sparseRows, sparseRowProducts: sparseRowProducts)

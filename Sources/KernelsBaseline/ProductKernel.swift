@@ -1,3 +1,4 @@
+import CPrefetch
 import KernelContract
 
 // The block product: a micro-kernel whose tile of c stays in registers, and the loops over the tiles of a block.
@@ -40,6 +41,7 @@ private func multiplyBlock<V: SIMD>(_ task: BlockProduct, _: V.Type) where V.Sca
             if cover != none {
                 let corner = c + (row &* task.rowStride &+ column &* task.columnStride)
                 let direct = cover == whole && rows == tileRows && columns == tileColumns && task.columnStride == 1
+                if direct { announceTile(corner, task.rowStride, V.self) }
                 multiplyTile(
                     task.depth, a + row &* task.depth, b + column &* task.depth, direct ? corner : scratch,
                     (direct ? task.rowStride : tileColumns, alpha, direct ? beta : 0), V.self)
@@ -56,6 +58,17 @@ private func multiplyBlock<V: SIMD>(_ task: BlockProduct, _: V.Type) where V.Sca
             column &+= tileColumns
         }
         row &+= tileRows
+    }
+}
+
+/// Asks for the tile of c, which is read and written when its sums are done.
+@inline(__always)
+private func announceTile<V: SIMD>(_ corner: UnsafeMutablePointer<V.Scalar>, _ stride: Int, _: V.Type) {
+    var row = corner
+    for _ in 0..<tileRows {
+        prefetch_for_writing(row)
+        prefetch_for_writing(row + V.scalarCount)
+        row += stride
     }
 }
 

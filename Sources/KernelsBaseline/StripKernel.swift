@@ -32,7 +32,11 @@ private func reduceColumns(_ task: StripFactorization) {
         task.taus[q] = 0
         if q >= task.rows { continue }
         let top = task.strip + q &* task.rowStride
-        if q > 0 { applyReflector(top, column: q &- 1, scale, change) }
+        if q > 0 {
+            let v = top[q &- 1] * scale
+            store(multiplyAdd(load(top), Row(repeating: -v), change), top)
+            top[q &- 1] = v
+        }
         let sums = applyAndGather(task, q, scale, change)
         let head = top[q]
         var (tau, beta) = (0.0, head)
@@ -49,43 +53,68 @@ private func reduceColumns(_ task: StripFactorization) {
         store(load(top) - change, top)
         top[q] = beta
     }
+    let place = lane(width &- 1)
     var i = width
     while i < task.rows {
-        applyReflector(task.strip + i &* task.rowStride, column: width &- 1, scale, change)
+        let row = task.strip + i &* task.rowStride
+        let v = Row(repeating: row[width &- 1] * scale)
+        var changed = multiplyAdd(load(row), -v, change)
+        changed.replace(with: v, where: place)
+        store(changed, row)
         i &+= 1
     }
 }
 
-/// row ← row − v · change with v = scale · row[column], which takes the place of row[column].
 @inline(__always)
-private func applyReflector(_ row: UnsafeMutablePointer<Double>, column: Int, _ scale: Double, _ change: Row) {
-    let v = row[column] * scale
-    store(multiplyAdd(load(row), Row(repeating: -v), change), row)
-    row[column] = v
+private func lane(_ index: Int) -> SIMDMask<SIMD8<Int64>> {
+    Row(0, 1, 2, 3, 4, 5, 6, 7) .== Row(repeating: Double(index))
 }
 
 /// Applies the reflector of column q − 1 to the rows below row q, and returns their Σ row[q] · row.
+///
+/// row ← row − v · change with v = scale · row[q − 1], which takes the place of row[q − 1]. A row is read once and
+/// written once: what is changed in memory in parts cannot be read back as a whole before it has got there.
 @inline(__always)
 private func applyAndGather(_ task: StripFactorization, _ q: Int, _ scale: Double, _ change: Row) -> Row {
     var (even, odd) = (Row.zero, Row.zero)
     var row = task.strip + (q &+ 1) &* task.rowStride
     var i = q &+ 1
+    if q == 0 {
+        while i &+ 2 <= task.rows {
+            let next = row + task.rowStride
+            even = multiplyAdd(even, Row(repeating: row[0]), load(row))
+            odd = multiplyAdd(odd, Row(repeating: next[0]), load(next))
+            row = next + task.rowStride
+            i &+= 2
+        }
+        if i < task.rows { even = multiplyAdd(even, Row(repeating: row[0]), load(row)) }
+        return even + odd
+    }
+    let place = lane(q &- 1)
+    let changes = (scale: scale, row: change, own: Row(repeating: change[q]))
     while i &+ 2 <= task.rows {
         let next = row + task.rowStride
-        if q > 0 {
-            applyReflector(row, column: q &- 1, scale, change)
-            applyReflector(next, column: q &- 1, scale, change)
-        }
-        even = multiplyAdd(even, Row(repeating: row[q]), load(row))
-        odd = multiplyAdd(odd, Row(repeating: next[q]), load(next))
+        even = applyAndGather(row, q, changes, place, even)
+        odd = applyAndGather(next, q, changes, place, odd)
         row = next + task.rowStride
         i &+= 2
     }
-    if i < task.rows {
-        if q > 0 { applyReflector(row, column: q &- 1, scale, change) }
-        even = multiplyAdd(even, Row(repeating: row[q]), load(row))
-    }
+    if i < task.rows { even = applyAndGather(row, q, changes, place, even) }
     return even + odd
+}
+
+/// The same for one row; `change` is (scale, change, change[q] in all places).
+@inline(__always)
+private func applyAndGather(
+    _ row: UnsafeMutablePointer<Double>, _ q: Int, _ change: (scale: Double, row: Row, own: Row),
+    _ place: SIMDMask<SIMD8<Int64>>, _ sum: Row
+) -> Row {
+    let v = Row(repeating: row[q &- 1] * change.scale)
+    let own = multiplyAdd(Row(repeating: row[q]), -v, change.own)
+    var changed = multiplyAdd(load(row), -v, change.row)
+    changed.replace(with: v, where: place)
+    store(changed, row)
+    return multiplyAdd(sum, own, changed)
 }
 
 /// Moves R out of the strip and writes the ones and zeros of V in its place.

@@ -1,3 +1,4 @@
+import CPrefetch
 import KernelContract
 
 // A symmetric matrix on a panel: blocks below the diagonal serve as they are and, for the rows above them, transposed.
@@ -77,18 +78,41 @@ private func multiplyBlock<V: SIMD>(
     let work = task.work.assumingMemoryBound(to: V.Scalar.self)
     let v = task.v.assumingMemoryBound(to: V.Scalar.self) + first &* task.panelStride
     let y = task.y.assumingMemoryBound(to: V.Scalar.self) + task.firstRow &* task.panelStride
+    let next = corner(task, column: first &+ blockRows, V.self)
     var column = 0
     while column < task.width {
         // Where a single vector is left, it is computed twice.
         let second = column &+ 2 &* lanes <= task.width ? lanes : 0
         var row = 0
         while row < blockRows {
+            if column == 0 { announceRows(next + row &* task.rowStride, task.rowStride, V.self) }
             multiplyTile(
                 depth, work + row &* strides.row, strides, v + column, y + (row &* task.panelStride &+ column),
                 (task.panelStride, second), add: first > 0, V.self)
             row &+= tileRows
         }
         column &+= second &+ lanes
+    }
+}
+
+/// Where the block of a column starts that is copied for it.
+@inline(__always)
+private func corner<V: SIMD>(_ task: SymmetricRowsProduct, column: Int, _: V.Type) -> UnsafePointer<V.Scalar> {
+    let isBelow = column > task.firstRow
+    let (row, column) = (isBelow ? column : task.firstRow, isBelow ? task.firstRow : column)
+    return UnsafePointer(task.a.assumingMemoryBound(to: V.Scalar.self)) + (row &* task.rowStride &+ column)
+}
+
+/// Asks for rows of the block that comes next, while this one is multiplied; there may be none, which does no harm.
+@inline(__always)
+private func announceRows<V: SIMD>(_ start: UnsafePointer<V.Scalar>, _ stride: Int, _: V.Type) {
+    let line = 64 / MemoryLayout<V.Scalar>.stride
+    for i in 0..<tileRows {
+        var j = 0
+        while j < blockRows {
+            prefetch_for_reading(start + (i &* stride &+ j))
+            j &+= line
+        }
     }
 }
 

@@ -15,7 +15,8 @@ struct ProductTests {
 
     static func expectProduct(
         _ shape: (Int, Int, Int), _ types: (ElementType, ElementType, ElementType), _ layouts: (Layout, Layout, Layout),
-        alpha: Double, beta: Double, on set: InstructionSet, region: Product.Region = .all
+        alpha: Double, beta: Double, on set: InstructionSet, region: Product.Region = .all,
+        by run: (Product, InstructionSet) -> Void = { $0.run($1) }
     ) {
         let (m, n, k) = shape
         let a = randomOperand(m, k, types.0, layouts.0, seed: 1)
@@ -33,7 +34,7 @@ struct ProductTests {
                 for j in 0..<n { store(.nan, i, j, writable(c)) }
             }
         }
-        Product(a: a, b: b, c: writable(c), alpha: alpha, beta: beta, region: region).run(set)
+        run(Product(a: a, b: b, c: writable(c), alpha: alpha, beta: beta, region: region), set)
         #expect(
             largestDifference(widened(c), expected) <= tolerance(types.2, depth: k),
             "\(m) × \(n) × \(k), \(types), \(layouts), alpha \(alpha), beta \(beta), \(set)")

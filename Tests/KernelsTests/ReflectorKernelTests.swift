@@ -87,6 +87,74 @@ import Testing
     }
 
     @Test(arguments: InstructionSet.available)
+    func blocksAreTheProductsOfTheirReflectors(_ set: InstructionSet) {
+        expectProductOfReflectors(set.kernels.reflectors.float64.makeBlock, Double.self, within: 1e-13)
+        expectProductOfReflectors(set.kernels.reflectors.float32.makeBlock, Float.self, within: 1e-5)
+    }
+
+    private func expectProductOfReflectors<Element: MatrixElement & BinaryFloatingPoint>(
+        _ kernel: Kernel<StaggeredBlock>, _: Element.Type, within tolerance: Double
+    ) {
+        let shapes = [(8, 8, 16, 8), (16, 24, 40, 24), (64, 32, 96, 32), (16, 8, 19, 5), (8, 16, 5, 16)]
+        for (length, count, width, present) in shapes {
+            let rows = length + count
+            let numbers = random(count, rows, seed: 9)
+            let stored = DenseMatrix<Element>(rows: count, columns: rows) { q, r in
+                let isRead = q < present && r >= q && r < min(q + length, width)
+                return isRead ? Element(r == q ? 1 : 0.1 * numbers[q, r]) : .nan
+            }
+            let taus = DenseMatrix<Element>(rows: count, columns: 3) { q, j in j == 0 ? Element(1 + 0.01 * Double(q)) : .nan }
+            var v = DenseMatrix<Element>(rows: rows, columns: count) { _, _ in .nan }
+            var t = DenseMatrix<Element>(rows: count, columns: count) { _, _ in .nan }
+            let work = AlignedBuffer<Element>(count: count * (count + 1), repeating: .nan)
+            kernel(
+                StaggeredBlock(
+                    reflectors: stored.view.base, rowStride: rows, width: width, present: present,
+                    taus: taus.view.base, tausStride: 3, length: length, count: count, v: v.mutableView().base,
+                    t: t.mutableView().base, work: work.base))
+            // H₀ H₁ … by plain loops, from the last to the first.
+            var expected = Matrix64.identity(rows)
+            for q in (0..<present).reversed() {
+                let reflector = Matrix64(rows: rows, columns: 1) { r, _ in
+                    r >= q && r < min(q + length, width) ? Double(stored[q, r]) : 0
+                }
+                let change = product(reflector.view, product(reflector.view.transposed, expected.view).view)
+                let (before, tau) = (expected, Double(taus[q, 0]))
+                expected = Matrix64(rows: rows, columns: rows) { before[$0, $1] - tau * change[$0, $1] }
+            }
+            let wideV = Matrix64(rows: rows, columns: count) { Double(v[$0, $1]) }
+            let wideT = Matrix64(rows: count, columns: count) { Double(t[$0, $1]) }
+            let change = product(wideV.view, product(wideT.view, wideV.view.transposed).view)
+            let result = Matrix64(rows: rows, columns: rows) { ($0 == $1 ? 1 : 0) - change[$0, $1] }
+            #expect(difference(result, expected) < tolerance, "\(Element.self), \(length), \(count), \(width)")
+        }
+    }
+
+    @Test(arguments: InstructionSet.available)
+    func triangularFactorsOfAnySizeFollowTheRecurrence(_ set: InstructionSet) {
+        for count in [1, 7, 8, 9, 30, 64] {
+            let gram = random(count, count, seed: 10)
+            let taus = random(1, count, seed: 11)
+            var t = Matrix64(rows: count, columns: count + 2) { _, _ in .nan }
+            set.kernels.reflectors.float64.triangularFactor(
+                TriangularFactor(
+                    gram: gram.view.base, gramStride: count, taus: taus.view.base, t: t.mutableView().base,
+                    tStride: count + 2, count: count))
+            // Column j is −τ_j T (VᵀV)_j above the diagonal.
+            var expected = Matrix64(rows: count, columns: count)
+            for j in 0..<count {
+                for i in 0..<j {
+                    expected[i, j] = -taus[0, j] * (i..<j).reduce(0.0) { $0 + expected[i, $1] * gram[$1, j] }
+                }
+                expected[j, j] = taus[0, j]
+            }
+            let largest = expected.elements.reduce(0) { max($0, abs($1)) }
+            let result = Matrix64(rows: count, columns: count) { t[$0, $1] }
+            #expect(difference(result, expected) < 1e-12 * largest, "\(count)")
+        }
+    }
+
+    @Test(arguments: InstructionSet.available)
     func aStripIsItsReflectorsTimesItsTriangle(_ set: InstructionSet) {
         for rows in [1, 5, 8, 9, 50] {
             let original = random(rows, 8, seed: 8)

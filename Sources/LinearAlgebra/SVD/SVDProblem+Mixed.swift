@@ -122,17 +122,7 @@ extension SVDProblem {
         return lengths
     }
 
-    private static func isOrthonormal(_ a: Matrix) -> Bool {
-        var gram = Matrix(uninitializedRows: a.columns, columns: a.columns)
-        let target = gram.mutableView()
-        multiplyTriangle(MatrixOperand(a).transposed, MatrixOperand(a), .lower, into: target)
-        for i in 0..<a.columns {
-            target[i, i] -= 1
-            let row = target.readable.block(rows: i..<i + 1, columns: 0..<i + 1)
-            if !(Float.largestMagnitude(row) <= Double(orthonormality)) { return false }
-        }
-        return true
-    }
+    private static func isOrthonormal(_ a: Matrix) -> Bool { Orthonormality(limit: Double(orthonormality)).holds(a) }
 
     /// What rounding in the vectors and the product adds to the squared error; it has no direction, so squares add.
     private func roundedEnergy(rank: Int) -> Double {

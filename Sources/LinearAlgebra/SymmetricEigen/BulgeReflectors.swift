@@ -78,43 +78,37 @@ struct BulgeReflectors<Source: FactorScalar> {
         )
     }
 
-    /// Numbers that making a block takes: V, its Gram matrix, T and τ.
-    private var makingCount: Int { (blockRows + 2 * sweepsPerBlock + 1) * sweepsPerBlock }
+    /// Numbers that making a block takes: its own V and T where they are then rounded, VᵀV and τ.
+    private var makingCount: Int { blockCount + (sweepsPerBlock + 1) * sweepsPerBlock }
 
-    /// Makes V and T of all blocks of a round, in the type of the source, and rounds them.
+    /// Makes V and T of all blocks of a round, in the type of the source, and rounds them where that is another.
     private func make<Element: FactorScalar>(_ round: Range<Int>, _ blocks: AlignedBuffer<Element>) {
+        let kernel = Source.reflectorKernels.makeBlock
+        let g = sweepsPerBlock
+        let isRounded = Source.self != Element.self
         parallelFor(round.count * steps) { index in
             let group = round.lowerBound + index / steps
             let step = index % steps
             guard step < stepCount(group) else { return }
-            let g = sweepsPerBlock
+            let first = firstRow(group, step)
+            let (v, t) = block(blocks, round, group, step)
             withUnsafeTemporaryAllocation(of: Source.self, capacity: makingCount) { scratch in
                 guard let base = scratch.baseAddress else { return }
-                let v = MutableMatrixView(base: base, rows: blockRows, columns: g, rowStride: g)
-                let gram = MutableMatrixView(base: base + blockRows * g, rows: g, columns: g, rowStride: g)
-                let t = MutableMatrixView(base: gram.base + g * g, rows: g, columns: g, rowStride: g)
-                let tau = t.base + g * g
-                gather(group, step, into: v)
-                for q in 0..<g {
-                    let sweep = group * g + q
-                    tau[q] = sweep < sweeps ? taus[sweep, step] : 0
-                }
-                Source.multiply(v.readable.transposed, v.readable, into: gram, alpha: 1, beta: 0)
-                CompactWY.triangularFactor(gram: gram.readable, taus: tau, into: t)
-                let rounded = block(blocks, round, group, step)
-                convert(MatrixOperand(v.readable), into: MutableMatrixOperand(rounded.v))
-                convert(MatrixOperand(t.readable), into: MutableMatrixOperand(rounded.t))
+                let own = (v: base + (g + 1) * g, t: base + (g + 1) * g + blockRows * g)
+                let direct = (v: UnsafeMutableRawPointer(v.base), t: UnsafeMutableRawPointer(t.base))
+                let target = isRounded ? (v: UnsafeMutableRawPointer(own.v), t: UnsafeMutableRawPointer(own.t)) : direct
+                kernel(
+                    StaggeredBlock(
+                        reflectors: vectors.base + group * g * vectors.rowStride + first, rowStride: vectors.rowStride,
+                        width: size - first, present: min(g, sweeps - group * g),
+                        taus: taus.base + group * g * taus.rowStride + step, tausStride: taus.rowStride,
+                        length: bandwidth, count: g, v: target.v, t: target.t, work: base))
+                guard isRounded else { return }
+                let ownV = MatrixView(base: own.v, rows: blockRows, columns: g, rowStride: g)
+                let ownT = MatrixView(base: own.t, rows: g, columns: g, rowStride: g)
+                convert(MatrixOperand(ownV), into: MutableMatrixOperand(v))
+                convert(MatrixOperand(ownT), into: MutableMatrixOperand(t))
             }
-        }
-    }
-
-    /// V (b + g × g): column q is the reflector of sweep g · group + q, zero outside of its own rows.
-    private func gather(_ group: Int, _ step: Int, into v: MutableMatrixView<Source>) {
-        let first = firstRow(group, step)
-        v.base.update(repeating: 0, count: v.rows * v.columns)
-        for q in 0..<min(v.columns, sweeps - group * sweepsPerBlock) {
-            let source = vectors.base + (group * sweepsPerBlock + q) * vectors.rowStride + first
-            for r in q..<max(q, min(q + bandwidth, size - first)) { v.base[r * v.columns + q] = source[r] }
         }
     }
 

@@ -1,3 +1,4 @@
+import KernelContract
 import Kernels
 import MatrixCore
 
@@ -7,27 +8,14 @@ import MatrixCore
 /// - Source: Schreiber and Van Loan, "A storage-efficient WY representation for products of Householder
 ///   transformations", 1989.
 enum CompactWY {
-    /// T from VᵀV and the factors τ: column j of T is −τ_j T (VᵀV)_j above the diagonal and τ_j on it.
-    ///
-    /// `into` may not be `gram`; its lower triangle is set to zero.
+    /// T from VᵀV and the factors τ; `into` may not be `gram`.
     static func triangularFactor<Element: FactorScalar>(
         gram: MatrixView<Element>, taus: UnsafePointer<Element>, into t: MutableMatrixView<Element>
     ) {
-        let k = gram.rows
-        // Columns of T grow as rows of the lower triangle, which are contiguous, and are moved at the end.
-        for j in 0..<k {
-            let column = t.base + j * t.rowStride
-            column.update(repeating: 0, count: j)
-            for l in 0..<j { Element.addScaled(t.base + l * t.rowStride, by: gram[l, j], to: column, l + 1) }
-            Element.copyScaled(column, by: -taus[j], to: column, j)
-            column[j] = taus[j]
-        }
-        for j in 0..<k {
-            for i in 0..<j {
-                t[i, j] = t[j, i]
-                t[j, i] = 0
-            }
-        }
+        Element.reflectorKernels.triangularFactor(
+            TriangularFactor(
+                gram: gram.base, gramStride: gram.rowStride, taus: taus, t: t.base, tStride: t.rowStride,
+                count: t.rows))
     }
 
     /// x ← (I − V T Vᵀ) x, x (m × c), in place; `workspace` holds 2 · k · c elements.
