@@ -5,11 +5,11 @@ import CompressionCore
 ///
 /// Groups and the modules in them stand in the order of the model. A matrix that takes no part in a grouping, or whose
 /// partners are not selected or not of its shape, is a group of its own.
-struct ModuleGroups {
-    let groups: [[LinearModule]]
+public struct ModuleGroups {
+    public let groups: [[LinearModule]]
 
     /// - Throws: `PlanningError.nothingToGroup` if no group of the kind can exist in such a model.
-    init(
+    public init(
         _ modules: [LinearModule], of checkpoint: Checkpoint, for compressor: any Compressor
     ) throws(PlanningError) {
         let projections = compressor.groupedProjections

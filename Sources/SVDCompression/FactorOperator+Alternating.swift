@@ -36,58 +36,7 @@ extension PivotOperator: AlternatingOperator {
     }
 }
 
-/// The two closed forms of W' = L R in Double.
-private struct AlternatingHalves {
-    /// L (m × r).
-    var left: Matrix64
-    /// R (r × n).
-    var right: Matrix64
-    private let target: Matrix64
-    private let metric: GramMetric
-    /// M G (m × n)
-    private let weighted: Matrix64
-
-    init(_ factors: Factors, _ target: Matrix64, _ metric: GramMetric) {
-        left = Matrix64(factors.left)
-        right = Matrix64(factors.right)
-        self.target = target
-        self.metric = metric
-        weighted = Self.product(MatrixOperand(target), MatrixOperand(metric.moment))
-    }
-
-    /// M G Rᵀ (R G Rᵀ)⁻¹, whatever L is.
-    func solvedLeft() throws(LinearAlgebraError) -> Matrix64 {
-        let transposed = MatrixOperand(right).transposed
-        let gram = Self.product(
-            MatrixOperand(Self.product(MatrixOperand(right), MatrixOperand(metric.moment))), transposed)
-        var solution = Matrix64(Self.product(MatrixOperand(weighted), transposed).view.transposed)  // (r × m)
-        try Cholesky(gram).solve(into: solution.mutableView())
-        return Matrix64(solution.view.transposed)
-    }
-
-    /// (Lᵀ L)⁻¹ Lᵀ M, whatever R and the metric are.
-    func solvedRight() throws(LinearAlgebraError) -> Matrix64 {
-        let transposed = MatrixOperand(left).transposed
-        let gram = Self.product(transposed, MatrixOperand(left))
-        var solution = Self.product(transposed, MatrixOperand(target))  // (r × n)
-        try Cholesky(gram).solve(into: solution.mutableView())
-        return solution
-    }
-
-    private static func product(_ a: MatrixOperand, _ b: MatrixOperand) -> Matrix64 {
-        var result = Matrix64(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, b, into: result.mutableView())
-        return result
-    }
-}
-
 extension Matrix64 {
-    /// In Double.
-    fileprivate init(_ operand: MatrixOperand) {
-        self.init(uninitializedRows: operand.rows, columns: operand.columns)
-        convert(operand, into: MutableMatrixOperand(mutableView()))
-    }
-
     fileprivate var rounded: Matrix {
         var result = Matrix(uninitializedRows: rows, columns: columns)
         convert(MatrixOperand(self), into: MutableMatrixOperand(result.mutableView()))

@@ -22,6 +22,19 @@ extension SVDCompressor {
         return (curve, try rank.map { try compress(task, budget: .rank($0), shared) })
     }
 
+    public func truncation(
+        of task: CompressionTask, upTo rank: Int
+    ) -> (_ rank: Int) throws -> CompressionOutcome {
+        let largest = SharedTruncation.Request(rule: rule(for: task.member), budget: .rank(rank))
+        let shared = SharedTruncation(task.objective, route: route, [largest])
+        return { try compress(task, budget: .rank($0), shared) }
+    }
+
+    /// That of the basis which the members share.
+    public func curve(of group: [CompressionTask]) throws -> GroupLossCurve? {
+        try sharedBasis.curve(of: group)
+    }
+
     public func curve(of member: GroupMember, squaredSpectrum spectrum: [Double]) -> LossCurve? {
         let rule = rule(for: member)
         // From the smallest value up, so that small squares are not lost in a large sum.

@@ -51,7 +51,7 @@ public struct SVDCompressor: Compressor {
     public var grouping: Grouping { sharing.grouping }
     public var groupedProjections: GroupedProjections { sharing.projections }
 
-    private var sharedBasis: SharedBasisCompression {
+    var sharedBasis: SharedBasisCompression {
         SharedBasisCompression(
             route: route, storage: storage, rankMultiple: rankMultiple, sweeps: sharing.sweeps)
     }

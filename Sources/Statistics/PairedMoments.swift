@@ -21,6 +21,9 @@ public final class PairedMoments {
         cross = Matrix64(rows: features, columns: features)
     }
 
+    /// What the sums of an input take in memory, and what a correction makes of them.
+    public static func bytes(features: Int) -> Int { 6 * features * features * MemoryLayout<Double>.stride }
+
     /// Adds the same tokens as both networks see them, each (tokens × n).
     public func add(_ x: MatrixView<Float>, _ seen: MatrixView<Float>) {
         precondition(x.rows == seen.rows, "other tokens")

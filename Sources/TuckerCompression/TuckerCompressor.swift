@@ -100,26 +100,30 @@ public struct TuckerCompressor: Compressor {
         .impossible(module: member.module, reason: "a bundle has one rank, from a size; give --keep or --rank")
     }
 
-    private var decomposition: TuckerDecomposition {
+    var decomposition: TuckerDecomposition {
         var decomposition = TuckerDecomposition(algorithm: options.algorithm, route: route)
         if let sweeps = options.sweeps { (decomposition.sweeps, decomposition.tolerance) = (sweeps, 0) }
         return decomposition
     }
 
-    private func layout(_ group: [GroupMember]) throws(CompressionError) -> TuckerLayout {
+    func layout(_ group: [GroupMember]) throws(CompressionError) -> TuckerLayout {
         var layout = try TuckerLayout(group, byHeads: options.group == .heads)
         layout.storage = storage
         return layout
     }
 
     /// The ranks of plain factors that may suit the weights better than those with pivots, whose rounding is larger;
-    /// nil where pivots are not asked for, lose nothing, or plain factors save nothing.
-    private func plainRanks(
+    /// nil where pivots are not asked for, lose nothing, or plain factors save nothing. For a rank of a matrix, those of as
+    /// many numbers.
+    func plainRanks(
         _ layout: TuckerLayout, _ group: [GroupMember], _ budget: Budget
     ) throws(CompressionError) -> TuckerRanks? {
-        guard storage == .pivot, ![.float32, .float64].contains(group[0].factorType),
-            case .ranks(let ranks) = try choice(layout.plain, group, budget)
-        else { return nil }
+        guard storage == .pivot, ![.float32, .float64].contains(group[0].factorType) else { return nil }
+        var budget = budget
+        if case .rank = budget, layout.kind == .matrix, case .ranks(let ranks) = try choice(layout, group, budget) {
+            budget = .keep((Double(layout.parameters(ranks)) + 0.5) / Double(layout.count))
+        }
+        guard case .ranks(let ranks) = try choice(layout.plain, group, budget) else { return nil }
         return ranks
     }
 

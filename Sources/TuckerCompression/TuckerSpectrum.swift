@@ -58,6 +58,12 @@ struct TuckerSpectrum {
         max(0, total - sums[ranks.members * (layout.rows + 1) + ranks.rows, ranks.columns])
     }
 
+    /// Shares of the whole that the singular values of the columns' unfolding have, squared, descending.
+    var columnShares: [Double] {
+        let last = sums.rows - 1
+        return (0..<layout.columns).map { total > 0 ? max(0, sums[last, $0 + 1] - sums[last, $0]) / total : 0 }
+    }
+
     /// The cheapest ranks found that leave out at most `allowed`.
     ///
     /// - Method: for every set of modes that may be compressed, from full ranks down: the step that gives up the least

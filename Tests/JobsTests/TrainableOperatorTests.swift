@@ -126,43 +126,4 @@ struct TrainableOperatorTests {
             #expect(same.tensors.map(\.name) == layer.tensors.map(\.name))
         }
     }
-
-    /// From random factors, least squares ends where the best approximation of the rank is.
-    @Test(arguments: [MethodSettings.Storage.factors, .pivot])
-    func alternatingLeastSquaresLowersTheErrorToTheOptimum(storage: MethodSettings.Storage) throws {
-        let weight = Self.matrix(24, 18, seed: 5), other = Self.matrix(24, 18, seed: 6)
-        let inputs = Self.matrix(40, 18, seed: 7)
-        var moment = Matrix64(rows: 18, columns: 18)
-        for i in 0..<18 {
-            for j in 0..<18 { moment[i, j] = (0..<40).reduce(0) { $0 + Double(inputs[$1, i]) * Double(inputs[$1, j]) } }
-        }
-        let metric = try GramMetric(moment: moment)
-        let compressor = try MethodRegistry.compressor("svd", MethodSettings(storage: storage))
-        func compressed(_ target: Matrix) throws -> any AlternatingOperator {
-            let task = CompressionTask(
-                member: GroupMember(module: "m", outFeatures: 24, inFeatures: 18, factorType: .float32),
-                objective: Objective(target: MatrixOperand(target), inputs: .gram(metric)))
-            guard case .compressed(let result, _) = try compressor.compress([task], budget: .rank(5))[0] else {
-                throw CompressionError.impossible(module: "m", reason: "stays dense")
-            }
-            return try #require(result as? any AlternatingOperator)
-        }
-        let objective = Objective(target: MatrixOperand(weight), inputs: .gram(metric))
-        let best = objective.relativeError(of: try compressed(weight))
-        let start = try compressed(other)
-        let target = Matrix64(rows: 24, columns: 18) { Double(weight[$0, $1]) }
-        var last = objective.relativeError(of: start)
-        for sweeps in [1, 3, 200] {
-            let numbers = try start.alternated(towards: target, metric, sweeps: sweeps)
-            var tensors: [String: StoredTensor] = [:]
-            for (tensor, values) in zip(start.numbers, numbers) {
-                tensors[tensor.fullName(in: "m")] = StoredTensor(
-                    MatrixOperand(values), as: .float32, shape: tensor.tensor.shape)
-            }
-            let error = objective.relativeError(of: try start.replacing(module: "m", tensors))
-            #expect(error < last)
-            last = error
-        }
-        #expect(last < 1.01 * best)
-    }
 }

@@ -34,7 +34,7 @@ struct RankSearchTests {
         let found = try #require(
             RankSearch(matrices, within: budget).run(evaluations: 60) { ranks in
                 measured.append(ranks)
-                return truth(ranks)
+                return [truth(ranks)]
             })
         #expect(measured.first == start && found.first == truth(start))
         #expect(found.best == measured.map(truth).min() && found.best == truth(found.ranks))
@@ -49,19 +49,33 @@ struct RankSearchTests {
             var count = 0
             let found = RankSearch(matrices, within: budget).run(evaluations: evaluations) {
                 count += 1
-                return truth($0)
+                return [truth($0)]
             }
             #expect(count <= evaluations && (count > 1 || evaluations == 1))
             #expect(found.map { $0.best <= $0.first } == true)
         }
     }
 
+    /// What is better in one sample and as much worse in another is chance.
+    @Test func gainsWithinTheNoiseAreNotTaken() throws {
+        func samples(_ ranks: [Int?], noise: Double) -> [Double] {
+            let size = noise * sin(Double(ranks.reduce(0) { 31 * $0 + ($1 ?? 0) }))
+            return (0..<8).map { truth(ranks) + ($0 % 2 == 0 ? size : -size) }
+        }
+        let start = try #require(RankAllocation(matrices, rule: .greedy).ranks(within: budget))
+        let search = RankSearch(matrices, within: budget)
+        let clear = try #require(search.run(evaluations: 40) { samples($0, noise: 1e-6) })
+        let noisy = try #require(search.run(evaluations: 40) { samples($0, noise: 1e3) })
+        #expect(clear.best < 0.8 * clear.first)
+        #expect(noisy.ranks == start && noisy.best == noisy.first)
+    }
+
     /// What is out of the question is passed over; without a start there is no result.
     @Test func ranksThatDoNotFitAreLeftOut() throws {
         let start = try #require(RankAllocation(matrices, rule: .greedy).ranks(within: budget))
-        let found = RankSearch(matrices, within: budget).run(evaluations: 30) { $0 == start ? truth($0) : nil }
+        let found = RankSearch(matrices, within: budget).run(evaluations: 30) { $0 == start ? [truth($0)] : nil }
         #expect(found == RankSearch.Result(ranks: start, first: truth(start), best: truth(start)))
         #expect(RankSearch(matrices, within: budget).run(evaluations: 30) { _ in nil } == nil)
-        #expect(RankSearch(matrices, within: 5).run(evaluations: 30) { truth($0) } == nil)
+        #expect(RankSearch(matrices, within: 5).run(evaluations: 30) { [truth($0)] } == nil)
     }
 }

@@ -23,6 +23,38 @@ struct AllocationCommandTests {
         }
     }
 
+    /// Matrices that share have one curve and one size between them; what is left by itself has its own.
+    @Test(
+        arguments: ["effective-rank", "loss", "greedy"],
+        [
+            "--share-layers 2", "--share-layers 3 --storage pivot --share-projections all", "--method tucker",
+            "--method tucker --storage pivot", "--method tucker --tucker-group layers",
+            "--method tucker --tucker-group heads --storage pivot",
+        ])
+    func groupsTakePartInEveryRule(rule: String, form: String) throws {
+        for keep in [0.4, 0.7] {
+            let run = try compress("--keep \(keep) --allocation \(rule) \(form) --force")
+            #expect(run.code == 0, "\(run.errors)")
+            let kept = try #require(try folder.report(of: "out")["totals"]?["keep_compressed"]?.double)
+            #expect(kept <= keep && kept > keep - 0.005, "\(rule) \(form) \(keep): \(kept)")
+        }
+    }
+
+    /// The sum of relative squared errors, which the greedy rule makes small.
+    @Test(arguments: ["--share-layers 2", "--share-layers 5 --storage pivot", "--method tucker --tucker-group layers"])
+    func greedyIsNeverWorseThanUniformForGroups(form: String) throws {
+        func errors(_ rule: String) throws -> Double {
+            let run = try compress("--keep 0.5 --factor-dtype f32 --allocation \(rule) \(form) --force")
+            #expect(run.code == 0, "\(run.errors)")
+            let tensors = try #require(try folder.report(of: "out")["tensors"]?.array)
+            return tensors.reduce(0) { sum, tensor in
+                let error = tensor["relative_error"]?.double ?? 0
+                return sum + error * error
+            }
+        }
+        #expect(try errors("greedy") <= errors("uniform"))
+    }
+
     @Test func sizesOfTheWholeOutputAreKept() throws {
         #expect(try compress("--target-params 300K --allocation greedy", to: "numbers").code == 0)
         let numbers = try #require(try folder.report(of: "numbers")["totals"]?["parameters"]?.int)

@@ -47,8 +47,15 @@ public protocol Compressor: Sendable {
         of task: CompressionTask, choosingRank: (LossCurve) -> Int?
     ) throws -> (curve: LossCurve, truncated: CompressionOutcome?)?
 
-    /// The same where the spectrum in the metric of the objective is known: σ_i², descending.
+    /// What a group that is compressed together loses at every size; nil where the method has no such curve.
+    func curve(of group: [CompressionTask]) throws -> GroupLossCurve?
+
+    /// What a matrix loses at every rank where the spectrum in the metric of the objective is known: σ_i², descending.
     func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve?
+
+    /// Truncates a matrix to one rank after the other, up to a largest one, from one decomposition where the method has
+    /// one; what `compress(_:budget:)` gives, but for rounding.
+    func truncation(of task: CompressionTask, upTo rank: Int) -> (_ rank: Int) throws -> CompressionOutcome
 
     /// Compresses a group.
     ///
@@ -82,6 +89,12 @@ extension Compressor {
     ) throws -> (curve: LossCurve, truncated: CompressionOutcome?)? {
         guard let curve = try curve(of: task) else { return nil }
         return (curve, try choosingRank(curve).map { try compress([task], budget: .rank($0))[0] })
+    }
+    public func curve(of group: [CompressionTask]) throws -> GroupLossCurve? { nil }
+    public func truncation(
+        of task: CompressionTask, upTo rank: Int
+    ) -> (_ rank: Int) throws -> CompressionOutcome {
+        { try compress([task], budget: .rank($0))[0] }
     }
     public func curve(of member: GroupMember, squaredSpectrum: [Double]) -> LossCurve? { nil }
 }

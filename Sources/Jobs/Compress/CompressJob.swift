@@ -97,7 +97,9 @@ public struct CompressJob: Sendable {
                 lines: ModuleLines(prepared.ownGroups.flatMap { $0.modules.map(\.module) }, progress))
             let results = try compress(prepared, finished, progress) {
                 if let sequential {
-                    return try sequential.run(compression, prepared.objectives, staged.journal, progress, interruption)
+                    return try sequential.run(
+                        compression, prepared.objectives, staged.journal, progress, interruption
+                    ).results
                 }
                 return try compressGroups(prepared, compression, progress, interruption)
             }

@@ -50,7 +50,9 @@ public struct PlannedCompression: Sendable {
         if request.allocation.rule != .uniform {
             let spectra = try spectra ?? SpectraCache(request, of: checkpoint)
             plan = try AllocatedPlan(
-                checkpoint: checkpoint, modules: modules, method: method, objectives: objectives, request: request,
+                checkpoint: checkpoint, modules: modules,
+                groups: try ModuleGroups(modules, of: checkpoint, for: method.compressor).groups, method: method,
+                objectives: objectives, request: request,
                 spectra: spectra, progress: progress, interruption: interruption
             ).make()
             try spectra.save()

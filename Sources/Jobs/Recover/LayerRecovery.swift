@@ -4,13 +4,14 @@ import MatrixCore
 import Models
 import Statistics
 
-/// Fits the compressed matrices of a block one by one, in the order in which data flows, by alternating least squares:
-/// each to the dense outputs, from what the network compressed so far really gives it.
+/// Fits the compressed matrices of a block one by one, in the order in which data flows: each to the dense outputs, from
+/// what the network compressed so far really gives it, by the solver of its own form (`AlternatingOperator`). Experts are
+/// fitted to the tokens that their router sends them in that network.
 ///
-/// For forms whose parts have closed forms (`AlternatingOperator`); others wait for gradient descent. Matrices of
-/// experts, and those that share tensors with other matrices, wait too.
+/// What a matrix shares with others stays; its own numbers are fitted where that can be done by themselves
+/// (`RefittableOperator`). What is left, numbers in tensors that several blocks share, waits for gradient descent.
 ///
-/// - Cost: two passes of the block over the text for every distinct input of the block.
+/// - Cost: two passes of the block over the text for every step of the block (see `Model.stages`).
 struct LayerRecovery {
     let dense: Model
     let layer: Int
@@ -32,24 +33,36 @@ struct LayerRecovery {
 
     func run(_ layers: inout TrainedLayers, _ interruption: Interruption) throws -> [Change] {
         var changes: [Change] = []
-        for input in dense.inputs(ofLayer: layer) {
-            let modules = input.modules.filter { isFitted($0, layers) }
-            if modules.isEmpty { continue }
-            let correction = try moments(input, try network(layers), interruption).correction()
-            for module in modules { changes.append(try fit(module, correction, &layers)) }
+        for stage in dense.stages(ofLayer: layer) {
+            for inputs in MomentBatches.batches(of: stage.inputs.filter { !fitted($0, layers).isEmpty }) {
+                let sums = try moments(inputs, try network(layers), interruption)
+                for input in inputs {
+                    guard let correction = try sums[input]?.correction() else { continue }
+                    for module in fitted(input, layers) { changes.append(try fit(module, correction, &layers)) }
+                }
+            }
         }
         return changes
     }
 
-    private func isFitted(_ module: String, _ layers: TrainedLayers) -> Bool {
-        guard let layer = layers.layer(module) as? any AlternatingOperator else { return false }
-        return layer.numbers.allSatisfy { $0.scope == .module && layers.tensors[$0.fullName(in: module)] != nil }
+    /// The modules of an input that have numbers to fit.
+    private func fitted(_ input: LayerInput, _ layers: TrainedLayers) -> [String] {
+        input.modules.filter { module in
+            guard let layer = layers.layer(module) else { return false }
+            if layer is any AlternatingOperator, layer.numbers.allSatisfy({ $0.scope == .module }) {
+                return layer.numbers.allSatisfy { layers.tensors[$0.fullName(in: module)] != nil }
+            }
+            return layer is any RefittableOperator
+        }
     }
 
-    private func moments(_ input: LayerInput, _ network: Model, _ interruption: Interruption) throws -> PairedMoments {
-        let sums = PairedMoments(features: input.features)
+    private func moments(
+        _ inputs: [LayerInput], _ network: Model, _ interruption: Interruption
+    ) throws -> [LayerInput: PairedMoments] {
+        let sums = Dictionary(uniqueKeysWithValues: inputs.map { ($0, PairedMoments(features: $0.features)) })
         let longest = text.sequences.map(\.count).max() ?? 0
-        let copies = (InputCopies([input], tokens: longest), InputCopies([input], tokens: longest))
+        let seen = InputCopies(inputs, tokens: longest)
+        let copies = (InputCopies(inputs, tokens: longest, following: seen), seen)
         let runs = (dense.makeState(.onePass), network.makeState(.onePass))
         runs.0.observer = copies.0
         runs.1.observer = copies.1
@@ -57,11 +70,13 @@ struct LayerRecovery {
             var (dense, compressed) = (dense, compressed)
             copies.0.restart(tokens: dense.rows)
             copies.1.restart(tokens: dense.rows)
-            self.dense.observe(layer: layer, of: dense.mutableView(), runs.0)
             network.observe(layer: layer, of: compressed.mutableView(), runs.1)
-            sums.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
-            if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {
-                sums.addResiduals(residual, seen, at: copies.0.tokens(of: input), copies.1.tokens(of: input))
+            self.dense.observe(layer: layer, of: dense.mutableView(), runs.0)
+            for (input, sum) in sums {
+                sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
+                if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {
+                    sum.addResiduals(residual, seen, at: copies.0.tokens(of: input), copies.1.tokens(of: input))
+                }
             }
         }
         return sums
@@ -71,26 +86,35 @@ struct LayerRecovery {
     private func fit(
         _ module: String, _ correction: SequentialCorrection, _ layers: inout TrainedLayers
     ) throws -> Change {
-        guard let layer = layers.layer(module) as? any AlternatingOperator else {
-            preconditionFailure("only such layers are fitted")
-        }
+        guard let layer = layers.layer(module) else { preconditionFailure("only such layers are fitted") }
         let weight = try weight(module)
         let before = correction.relativeError(of: layer.reconstruct(), for: weight)
-        let numbers: [Matrix]
-        do {
-            numbers = try layer.alternated(
-                towards: correction.target(for: weight), correction.metric, sweeps: Self.sweeps)
-        } catch {
-            // Factors of lower rank than they could have: there is no closed form, and they stay.
+        guard let numbers = numbers(of: layer, towards: correction.target(for: weight), correction.metric) else {
             return Change(module: module, before: before, after: before)
         }
         let start = layers
         var tensors = layers.tensors
-        for (tensor, values) in zip(layer.numbers, numbers) { tensors[tensor.fullName(in: module)] = values }
+        for (tensor, values) in zip(layer.numbers, numbers) {
+            let name = tensor.fullName(in: module)
+            if tensors[name] != nil { tensors[name] = values }
+        }
         try layers.set(tensors)
         let after = layers.layer(module).map { correction.relativeError(of: $0.reconstruct(), for: weight) } ?? before
         if after < before { return Change(module: module, before: before, after: after) }
         layers = start
         return Change(module: module, before: before, after: before)
+    }
+
+    /// nil where there is no solution: factors of lower rank than they could have, which stay.
+    private func numbers(
+        of layer: any TrainableOperator, towards target: Matrix64, _ metric: GramMetric
+    ) -> [Matrix]? {
+        if layer.numbers.contains(where: { $0.scope != .module }) {
+            let objective = Objective(target: MatrixOperand(target), inputs: .gram(metric))
+            guard let fitted = try? (layer as? any RefittableOperator)?.refitted(to: objective) else { return nil }
+            let numbers = fitted.numbers.compactMap(\.tensor.floats)
+            return numbers.count == layer.numbers.count ? numbers : nil
+        }
+        return try? (layer as? any AlternatingOperator)?.alternated(towards: target, metric, sweeps: Self.sweeps)
     }
 }

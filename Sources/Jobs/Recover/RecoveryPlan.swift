@@ -36,6 +36,14 @@ struct RecoveryPlan {
         (layers, modules) = try Self.layers(checkpoint, model)
         let left = checkpoint.compressedModules.count - layers.count
         if left > 0 { progress.log(.notice, "\(left) compressed matrices are in no block and stay as they are") }
+        let empty = layers.values.count { $0.isZero }
+        if empty > 0 {
+            progress.log(
+                .warning,
+                "\(empty) of \(layers.count) compressed matrices are zero in all of their factors, as --control drop "
+                    + "leaves them: no closed form and no gradient leads away from there, so they stay; --control noise "
+                    + "and svd have numbers to recover")
+        }
         let sequences = try request.source.sequences(folder: request.reference, model: dense.description).sequences
         text = try RecoveryText(sequences, heldOut: request.training.heldOutShare)
         let path = request.checkpoint + "/report.json"
@@ -144,4 +152,9 @@ struct RecoveryPlan {
             )
         }
     }
+}
+
+extension TrainableOperator {
+    /// Whether every number is zero: then each factor's gradient is zero for the others.
+    fileprivate var isZero: Bool { numbers.allSatisfy { $0.tensor.operand().map { sumOfSquares($0) == 0 } ?? false } }
 }

@@ -3,18 +3,29 @@ import Statistics
 
 /// Copies some inputs of a forward pass, token by token, and what the outputs of their layers are added to: for comparing
 /// two networks that read the same text.
+///
+/// Experts read the tokens that their router sends them, and two networks route alike only as long as they are alike. So
+/// that the copies of both have the same tokens in the same places, one of them may follow the other: its tokens go to
+/// the experts that the other's router has chosen for them, and what an expert then reads and gives is what it would in
+/// that network.
 public final class InputCopies: ForwardObserver {
     private var rows: [String: Matrix] = [:]
     private var filled: [String: Int] = [:]
     /// By input, of those whose layer writes to the residual stream.
     private var residuals: [String: Matrix] = [:]
+    /// Of routers, as they have chosen, or as those of `leader` have.
+    private var choices: [String: [[ExpertChoice]]] = [:]
+    private let leader: InputCopies?
     private let features: [String: Int]
     private let capacity: Int
     /// Of the sequence that is copied.
     private var expected = 0
 
-    /// - Parameter tokens: of the longest sequence.
-    public init(_ inputs: [LayerInput], tokens: Int) {
+    /// - Parameters:
+    ///   - tokens: of the longest sequence.
+    ///   - leader: copies of the network whose ways the tokens go; it has read a sequence before this one does.
+    public init(_ inputs: [LayerInput], tokens: Int, following leader: InputCopies? = nil) {
+        self.leader = leader
         features = Dictionary(uniqueKeysWithValues: inputs.map { ($0.name, $0.features) })
         capacity = tokens
     }
@@ -23,6 +34,7 @@ public final class InputCopies: ForwardObserver {
     /// - Parameter tokens: of the sequence that comes next.
     public func restart(tokens: Int) {
         filled = [:]
+        choices = [:]
         expected = tokens
     }
 
@@ -43,6 +55,15 @@ public final class InputCopies: ForwardObserver {
             residuals.removeValue(forKey: module) ?? Matrix(uninitializedRows: capacity, columns: residual.columns)
         Self.copy(residual, to: copy.mutableView().rows(0..<residual.rows))
         residuals[module] = copy
+    }
+
+    public func willRoute(_ router: String, _ choices: inout [[ExpertChoice]]) {
+        if let leader {
+            guard let chosen = leader.choices[router] else { preconditionFailure("the leader has not come to \(router)") }
+            choices = chosen
+        } else {
+            self.choices[router] = choices
+        }
     }
 
     /// What the layers of an input read (tokens × n).

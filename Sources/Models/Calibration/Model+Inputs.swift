@@ -7,6 +7,15 @@ extension Model {
         blocks[index].attention.inputs + blocks[index].feedForward.inputs
     }
 
+    /// The same inputs in the order in which data flows: none of a stage depends on layers that read another of it.
+    ///
+    /// Those of all experts stand beside each other, so a block of experts has as many stages as a dense one and that of
+    /// its router.
+    public func stages(ofLayer index: Int) -> [InputStage] {
+        let attention = blocks[index].attention.inputs.map { InputStage(inputs: [$0], isRouted: false) }
+        return attention + blocks[index].feedForward.stages
+    }
+
     /// The linear layers of a block with the number of their outputs, in the order in which they read their inputs.
     public func outputs(ofLayer index: Int) -> [(module: String, features: Int)] {
         (blocks[index].attention.layers + blocks[index].feedForward.layers).map { ($0.name, $0.outFeatures) }
@@ -22,6 +31,13 @@ extension Model {
     public var inputs: [LayerInput] {
         blocks.indices.flatMap(inputs(ofLayer:)) + (headInput.map { [$0] } ?? [])
     }
+}
+
+/// Inputs of a block that are known at the same time.
+public struct InputStage: Sendable {
+    public let inputs: [LayerInput]
+    /// Whether a router decides which tokens there are.
+    public let isRouted: Bool
 }
 
 extension LayerInput {
@@ -55,6 +71,18 @@ extension Model.Block.Mixer {
         switch self {
         case .dense(let network): network.inputs
         case .experts(let block): [LayerInput([block.router])] + block.experts.flatMap(\.inputs)
+        }
+    }
+
+    fileprivate var stages: [InputStage] {
+        switch self {
+        case .dense(let network): return network.inputs.map { InputStage(inputs: [$0], isRouted: false) }
+        case .experts(let block):
+            let inputs = block.experts.map(\.inputs)  // of the entrance, then of the exit
+            return [InputStage(inputs: [LayerInput([block.router])], isRouted: false)]
+                + (0..<(inputs.first?.count ?? 0)).map { place in
+                    InputStage(inputs: inputs.map { $0[place] }, isRouted: true)
+                }
         }
     }
 

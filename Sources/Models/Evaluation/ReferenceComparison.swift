@@ -4,8 +4,9 @@ import MatrixCore
 /// How far the predictions of a model are from those of a reference: Kullback–Leibler divergence, agreement, and how
 /// sure both are.
 public struct ReferenceComparison: Sendable {
-    /// Sums over positions, in nats.
-    private var divergence = 0.0, entropy = 0.0, ownReferenceEntropy = 0.0
+    /// Sums over positions, in nats; that of KL(reference ‖ model) first.
+    public private(set) var divergence = 0.0
+    private var entropy = 0.0, ownReferenceEntropy = 0.0
     private var agreements = 0
     /// Positions compared.
     public private(set) var positions = 0

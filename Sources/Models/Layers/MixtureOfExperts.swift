@@ -38,7 +38,8 @@ struct MixtureOfExperts: Sendable {
         let scores = state.workspace.matrix(.routed, rows: x.rows, columns: router.outFeatures)
         router.apply(x, into: scores, state)
         let softmax = Softmax()
-        let choices = (0..<x.rows).map { choose(scores.base + $0 * scores.rowStride, softmax) }
+        var choices = (0..<x.rows).map { choose(scores.base + $0 * scores.rowStride, softmax) }
+        state.observer?.willRoute(router.name, &choices)
         let bonds = bonds(x, state)
         for row in 0..<y.rows { (y.base + row * y.rowStride).update(repeating: 0, count: y.columns) }
         for (expert, network) in experts.enumerated() {
@@ -88,18 +89,18 @@ struct MixtureOfExperts: Sendable {
     /// The experts of a token with their shares, the largest first; equal shares go to the lower number.
     func choose(
         _ scores: UnsafeMutablePointer<Float>, _ softmax: Softmax
-    ) -> [(expert: Int, share: Float)] {
+    ) -> [ExpertChoice] {
         softmax(scores, experts.count)
-        var chosen: [(expert: Int, share: Float)] = []
+        var chosen: [ExpertChoice] = []
         for _ in 0..<min(routing.active, experts.count) {
             var best: Int?
             for expert in experts.indices where !chosen.contains(where: { $0.expert == expert }) {
                 if best.map({ scores[expert] > scores[$0] }) ?? true { best = expert }
             }
-            if let best { chosen.append((best, scores[best])) }
+            if let best { chosen.append(ExpertChoice(expert: best, share: scores[best])) }
         }
         guard routing.isNormalised else { return chosen }
         let sum = chosen.reduce(0) { $0 + $1.share }
-        return chosen.map { ($0.expert, $0.share / sum) }
+        return chosen.map { ExpertChoice(expert: $0.expert, share: $0.share / sum) }
     }
 }

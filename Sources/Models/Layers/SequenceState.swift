@@ -38,15 +38,26 @@ public protocol ForwardObserver: AnyObject {
     /// The outputs of a linear layer are about to be added to `residual` (tokens × hidden), all tokens at once; the view
     /// is valid during the call. Not told of experts.
     func willAdd(outputsOf module: String, to residual: MatrixView<Float>)
+    /// A router has chosen the experts of every token, for each the largest share first. An observer that lets one
+    /// network go the ways of another puts that one's choices in their place.
+    func willRoute(_ router: String, _ choices: inout [[ExpertChoice]])
     /// A transformer layer is done; `hidden` (tokens × hidden) is its output.
     func didFinish(layer: Int, hidden: MatrixView<Float>)
     /// Whether nothing more of the sequence is of interest.
     var hasSeenAll: Bool { get }
 }
 
+/// An expert that a token uses.
+public struct ExpertChoice: Sendable, Equatable {
+    public let expert: Int
+    /// What its output is multiplied with.
+    public let share: Float
+}
+
 extension ForwardObserver {
     public func willApply(_ module: String, to input: MatrixView<Float>) {}
     public func willAdd(outputsOf module: String, to residual: MatrixView<Float>) {}
+    public func willRoute(_ router: String, _ choices: inout [[ExpertChoice]]) {}
     public func didFinish(layer: Int, hidden: MatrixView<Float>) {}
     public var hasSeenAll: Bool { false }
 }

@@ -5,6 +5,9 @@
 /// better; so rank goes from many matrices to one, or back. What helped is tried again; when nothing does, the steps
 /// become smaller. The order is fixed and time plays no part, so results repeat.
 ///
+/// Of many candidates one seems better on some text by chance. A candidate is taken only where its samples are better than
+/// those of the best so far by twice the standard error of their differences.
+///
 /// - Cost: what the measurements cost.
 public struct RankSearch {
     /// What a search found.
@@ -42,12 +45,13 @@ public struct RankSearch {
 
     /// - Parameters:
     ///   - evaluations: measurements at most, the first included.
-    ///   - measure: smaller is better; nil where ranks are out of the question.
+    ///   - measure: samples of what should be small, the same ones every time; nil where ranks are out of the question.
     /// - Returns: nil if not even the smallest ranks fit, or those of water filling are out of the question.
-    public func run(evaluations: Int, measure: ([Int?]) throws -> Double?) rethrows -> Result? {
+    public func run(evaluations: Int, measure: ([Int?]) throws -> [Double]?) rethrows -> Result? {
         var weights = [Double](repeating: 1, count: matrices.count)
         guard let start = ranks(weights), let first = try measure(start) else { return nil }
-        var result = Result(ranks: start, first: first, best: first)
+        var result = Result(ranks: start, first: Self.mean(first), best: Self.mean(first))
+        var best = first
         var left = evaluations - 1
         var seen: Set<[Int?]> = [start]
         var step = Self.firstStep
@@ -60,9 +64,10 @@ public struct RankSearch {
                         for index in group { moved[index] *= factor }
                         guard let candidate = ranks(moved), seen.insert(candidate).inserted else { break }
                         left -= 1
-                        guard let found = try measure(candidate), found < result.best else { break }
+                        guard let found = try measure(candidate), Self.isBetter(found, best) else { break }
                         result.ranks = candidate
-                        result.best = found
+                        result.best = Self.mean(found)
+                        best = found
                         weights = moved
                         isBetter = true
                     }
@@ -71,6 +76,21 @@ public struct RankSearch {
             if !isBetter { step = step.squareRoot() }
         }
         return result
+    }
+
+    private static func mean(_ samples: [Double]) -> Double {
+        samples.reduce(0, +) / Double(max(samples.count, 1))
+    }
+
+    /// Standard errors by which differences must be below zero.
+    private static let certainty = 2.0
+
+    private static func isBetter(_ found: [Double], _ best: [Double]) -> Bool {
+        let differences = zip(found, best).map { $0 - $1 }
+        let mean = mean(differences), count = Double(differences.count)
+        guard count > 1 else { return mean < 0 }
+        let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+        return mean < -certainty * (squares / (count * (count - 1))).squareRoot()
     }
 
     private func ranks(_ weights: [Double]) -> [Int?]? {

@@ -41,7 +41,7 @@ struct SharedBasisCompression {
             member, rank: rank, group: first.module, storage: storage, basisType: first.factorType)
     }
 
-    private func check(_ group: [GroupMember]) throws(CompressionError) {
+    func check(_ group: [GroupMember]) throws(CompressionError) {
         for member in group where member.stored != nil {
             throw .impossible(
                 module: member.module,
@@ -50,19 +50,25 @@ struct SharedBasisCompression {
         }
     }
 
-    private func rule(for group: [GroupMember]) -> RankRule {
+    func rule(for group: [GroupMember]) -> RankRule {
         RankRule(
             rows: group.reduce(0) { $0 + $1.outFeatures }, columns: group[0].inFeatures, storage: storage,
             multiple: rankMultiple)
     }
 
     /// The rank of a plain basis that may suit the weights better than a pivoted one, whose rounding is larger; nil
-    /// where pivots are not asked for, lose nothing, or a plain basis saves nothing.
+    /// where pivots are not asked for, lose nothing, or a plain basis saves nothing. For a rank, one of as many numbers.
     private func plainRank(_ group: [GroupMember], _ budget: Budget) -> Int? {
         guard storage == .pivot, group[0].factorType.bytes < ElementType.float32.bytes else { return nil }
         var plain = rule(for: group)
+        var found = plain.rank(for: budget)
         plain.storage = .factors
-        guard let rank = plain.rank(for: budget), plain.saves(rank) else { return nil }
+        if case .rank = budget {
+            found = found.map { max(1, rule(for: group).numbers($0) / (plain.rows + plain.columns)) }
+        } else {
+            found = plain.rank(for: budget)
+        }
+        guard let rank = found, plain.saves(rank) else { return nil }
         return rank
     }
 

@@ -80,11 +80,29 @@ struct TrainFit {
             return (train: start, error: squaredError(residual(start)))
         }
         guard let start = starts.min(by: { $0.error < $1.error }) else { preconditionFailure("there are two starts") }
-        var best = start
+        let (best, error, passes) = try improved(start.train, start.error, passes: Self.mostPasses)
+        return Result(
+            train: changed(best, .back), relativeError: relative(error), firstError: relative(start.error),
+            passes: passes, spectra: whitened.evidence.spectra)
+    }
+
+    /// A train that is there already, moved towards the target.
+    func improved(_ train: TensorTrain, passes: Int) throws -> TensorTrain {
+        let start = try changed(train, .into).rightOrthonormal()
+        return changed(try improved(start, squaredError(residual(start)), passes: passes).train, .back)
+    }
+
+    /// - Parameters:
+    ///   - train: in the new basis, orthonormal from the right.
+    ///   - error: its squared error.
+    private func improved(
+        _ train: TensorTrain, _ error: Double, passes mostPasses: Int
+    ) throws -> (train: TensorTrain, error: Double, passes: Int) {
+        var best = (train: train, error: error)
         var passes = 0
         // What is left of a perfect start is rounding.
         let floor = squaredNorm * 1e-12
-        while passes < Self.mostPasses, best.error > floor, modes.order > 1 || passes == 0 {
+        while passes < mostPasses, best.error > floor, modes.order > 1 || passes == 0 {
             let train = try pass(best.train, forward: passes % 2 == 0)
             let error = squaredError(residual(train))
             passes += 1
@@ -93,9 +111,7 @@ struct TrainFit {
             best = (train, error)
             if gain < Self.leastGain { break }
         }
-        return Result(
-            train: changed(best.train, .back), relativeError: relative(best.error), firstError: relative(start.error),
-            passes: passes, spectra: whitened.evidence.spectra)
+        return (best.train, best.error, passes)
     }
 
     private func relative(_ squares: Double) -> Double {

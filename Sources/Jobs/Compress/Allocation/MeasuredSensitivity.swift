@@ -1,7 +1,7 @@
 import CompressionCore
 
-/// What the outputs of a model move per relative squared error of a matrix: measured with that matrix alone truncated
-/// as far as a uniform budget asks.
+/// What the outputs of a model move per relative squared error of a matrix, or of matrices that are compressed together:
+/// measured with these alone truncated as far as a uniform budget asks.
 struct MeasuredSensitivity {
     let divergence: OutputDivergence
     /// Share of its numbers that a matrix is truncated to.
@@ -11,11 +11,16 @@ struct MeasuredSensitivity {
     func rank(_ curve: LossCurve) -> Int? { point(curve)?.rank }
 
     /// - Parameters:
-    ///   - module: its name.
-    ///   - truncated: the module at that rank.
-    func value(of module: String, _ curve: LossCurve, _ truncated: CompressionOutcome?) throws -> Double {
-        guard let point = point(curve), case .compressed(let compressed, _) = truncated else { return 0 }
-        return try divergence.measure(replacing: [module: compressed]) * curve.total / point.loss
+    ///   - modules: the names of the matrix, or of those compressed together.
+    ///   - truncated: these at that rank; none where there is no such rank.
+    func value(of modules: [String], _ curve: LossCurve, _ truncated: [CompressionOutcome]) throws -> Double {
+        guard let point = point(curve) else { return 0 }
+        var replacements: [String: any LinearOperator] = [:]
+        for (module, outcome) in zip(modules, truncated) {
+            if case .compressed(let compressed, _) = outcome { replacements[module] = compressed }
+        }
+        if replacements.isEmpty { return 0 }
+        return try divergence.measure(replacing: replacements) * curve.total / point.loss
     }
 
     private func point(_ curve: LossCurve) -> LossCurve.Point? {

@@ -15,12 +15,16 @@ struct OutputDivergence {
     /// Last hidden states of each sequence (tokens × hidden).
     private let expected: [Matrix]
 
-    /// - Parameter isFromEnd: whether the last sequences are taken and not the first.
-    init(_ checkpoint: Checkpoint, text: SequenceSource, samples: Int, isFromEnd: Bool = false) throws {
-        self.checkpoint = checkpoint
+    /// - Parameter samples: how many of the sequences are taken, from the first on.
+    init(_ checkpoint: Checkpoint, text: SequenceSource, samples: Int) throws {
         let dense = try Model(checkpoint, library: MethodRegistry.library)
         let all = try text.sequences(folder: checkpoint.path, model: dense.description).sequences
-        sequences = Array(isFromEnd ? all.suffix(samples) : all.prefix(samples))
+        try self.init(checkpoint, dense, Array(all.prefix(samples)))
+    }
+
+    init(_ checkpoint: Checkpoint, _ dense: Model, _ sequences: [[Int32]]) throws {
+        self.checkpoint = checkpoint
+        self.sequences = sequences
         let state = dense.makeState(.onePass)
         expected = try sequences.map { tokens in
             state.restart()
@@ -31,15 +35,31 @@ struct OutputDivergence {
 
     /// - Parameter replacements: operators by module name.
     func measure(replacing replacements: [String: any LinearOperator]) throws -> Double {
+        let sums = try sums(replacing: replacements)
+        return sums.last.map { $0.value / Double(max($0.count, 1)) } ?? 0
+    }
+
+    /// The same of every sequence, so that its mean over all is that of `measure`: how sure a difference is, the samples
+    /// tell.
+    func samples(replacing replacements: [String: any LinearOperator]) throws -> [Double] {
+        let sums = try sums(replacing: replacements)
+        let share = Double(sums.count) / Double(max(sums.last?.count ?? 1, 1))
+        return sums.indices.map { (sums[$0].value - ($0 > 0 ? sums[$0 - 1].value : 0)) * share }
+    }
+
+    /// Divergences added up, and over how many positions or encoded sequences, behind each sequence.
+    private func sums(replacing replacements: [String: any LinearOperator]) throws -> [(value: Double, count: Int)] {
         let model = try Model(checkpoint, library: MethodRegistry.library, replacing: replacements)
         let state = model.makeState(.onePass), denseState = dense.makeState(.onePass)
         var comparison = ReferenceComparison()
         var hiddenErrors = 0.0
+        var sums: [(value: Double, count: Int)] = []
         for (tokens, expected) in zip(sequences, expected) {
             state.restart()
             let found = try model.hiddenStates(of: tokens, state)
             if model.head == nil {
                 hiddenErrors += Self.relativeError(found, expected.view)
+                sums.append((hiddenErrors, sums.count + 1))
                 continue
             }
             for first in stride(from: 0, to: found.rows, by: Self.blockRows) {
@@ -47,8 +67,9 @@ struct OutputDivergence {
                 let logits = try model.logits(of: found.rows(rows), state)
                 comparison.append(logits, reference: try dense.logits(of: expected.view.rows(rows), denseState))
             }
+            sums.append((comparison.divergence, comparison.positions))
         }
-        return model.head == nil ? hiddenErrors / Double(max(sequences.count, 1)) : comparison.meanDivergence
+        return sums
     }
 
     /// Positions whose logits are in memory at a time.

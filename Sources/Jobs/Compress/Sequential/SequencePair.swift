@@ -24,15 +24,20 @@ final class SequencePair {
     /// Sums over what both networks give to some inputs of a layer.
     ///
     /// Both are run only as far as these inputs; the dense one through the layer where it is the last step before the
-    /// next, which then need not do it.
+    /// next, which then need not do it. Tokens that a router divides go the ways of the compressed network in both: an
+    /// expert is fitted to what it would give for those that it will really read.
     ///
-    /// - Parameter compressed: the network as far as it is compressed.
+    /// - Parameters:
+    ///   - compressed: the network as far as it is compressed.
+    ///   - isLastStep: only where no router divides the tokens of the layer, which in the dense network have ways of
+    ///     their own.
     func moments(
         of inputs: [LayerInput], layer: Int, _ compressed: Model, isLastStep: Bool, _ interruption: Interruption
     ) throws -> [LayerInput: PairedMoments] {
         let longest = sequences.map(\.count).max() ?? 0
         let sums = Dictionary(uniqueKeysWithValues: inputs.map { ($0, PairedMoments(features: $0.features)) })
-        let copies = (InputCopies(inputs, tokens: longest), InputCopies(inputs, tokens: longest))
+        let seen = InputCopies(inputs, tokens: longest)
+        let copies = (InputCopies(inputs, tokens: longest, following: seen), seen)
         let runs = (dense.makeState(.onePass), compressed.makeState(.onePass))
         runs.0.observer = copies.0
         runs.1.observer = copies.1
@@ -40,6 +45,8 @@ final class SequencePair {
         try forEachSequence(interruption) { tokens, place, x in
             copies.0.restart(tokens: tokens.count)
             copies.1.restart(tokens: tokens.count)
+            try load(tokens, place, states?.compressed, into: x, runs.1)
+            compressed.observe(layer: layer, of: x, runs.1)
             try load(tokens, place, states?.dense, into: x, runs.0)
             if let writer {
                 try dense.apply(layer: layer, to: x, runs.0)
@@ -47,8 +54,6 @@ final class SequencePair {
             } else {
                 dense.observe(layer: layer, of: x, runs.0)
             }
-            try load(tokens, place, states?.compressed, into: x, runs.1)
-            compressed.observe(layer: layer, of: x, runs.1)
             for (input, sum) in sums {
                 sum.add(copies.0.tokens(of: input), copies.1.tokens(of: input))
                 if let residual = copies.0.residual(of: input), let seen = copies.1.residual(of: input) {

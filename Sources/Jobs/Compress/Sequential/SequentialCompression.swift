@@ -11,41 +11,56 @@ import Statistics
 /// In every layer the matrices are taken in the order in which data flows: query, key and value; the output of the
 /// attention; gate and up; down. Before each step the sequences run into the layer twice, dense and as far as it is
 /// compressed, and the matrices of the step are fitted to reproduce the dense outputs from the compressed inputs (see
-/// `SequentialCorrection`). A group of matrices of several steps is treated at the first of them; one of several layers
-/// is made for the statistics at its first layer, and each of its matrices fitted again where it stands
-/// (`SpanningGroup`).
+/// `SequentialCorrection`). The entrances of all experts are one step and their exits another; each expert is fitted to
+/// what it would give in the dense network for the tokens that the router of the compressed one sends it
+/// (`InputCopies`), without what the residual stream lacks, for which no single expert stands.
+///
+/// A group of matrices of several steps or layers is made once, and each of its matrices fitted again where it stands
+/// (`SpanningGroup`): one of a single layer for what its first step sees of all of them, one of several layers for the
+/// statistics, in which all of its matrices are measured alike.
 ///
 /// A run that goes on behind an earlier one computes the hidden states again, and not the matrices.
 ///
-/// - Cost: at most ten forward passes. For every step of a layer both networks read the text as far as that step, which
-///   is nothing for the first, and the compressed one reads it once more to go on to the next layer.
+/// - Cost: at most ten forward passes; eleven for a layer of experts. For every step of a layer both networks read the
+///   text as far as that step, which is nothing for the first, and the compressed one reads it once more to go on to the
+///   next layer. Where the sums of all experts do not fit in memory at once, their steps take several passes.
 struct SequentialCompression {
-    private let prepared: PlannedCompression
+    private let checkpoint: Checkpoint
     private let model: Model
     private let sequences: [[Int32]]
+
     /// What is done at a step of a layer.
-    private struct Step {
-        /// Groups of this layer alone.
-        var groups: [PlannedGroup] = []
-        /// Matrices of groups of several layers: the group's place among those, and theirs in it.
-        var members: [(group: Int, index: Int)] = []
+    private enum Task {
+        /// A group of this step alone.
+        case group(PlannedGroup)
+        /// A matrix of a group of several steps: the group's place among those, and its own in it.
+        case member(of: Int, index: Int)
     }
 
-    /// For each layer its steps.
-    private let steps: [[Step]]
-    /// Groups of several layers.
+    /// For each layer, and each of its stages, what is done there.
+    private let steps: [[[Task]]]
+    /// Groups of several steps.
     private let spanning: [PlannedGroup]
 
     /// - Throws: `JobError` where the model cannot be run, the text not be cut, or a group not be treated in sequence.
     init(_ prepared: PlannedCompression, _ source: SequenceSource) throws {
-        self.prepared = prepared
         let checkpoint = prepared.checkpoint
         let model = try Failure.naming(file: checkpoint.path, tensor: nil) {
             try Model(checkpoint, library: MethodRegistry.library)
         }
+        let sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
+        try self.init(prepared.plan, of: checkpoint, prepared.objectives, model, sequences)
+    }
+
+    /// - Parameter model: the dense one.
+    init(
+        _ plan: CompressionPlan, of checkpoint: Checkpoint, _ objectives: ObjectiveSource, _ model: Model,
+        _ sequences: [[Int32]]
+    ) throws {
+        self.checkpoint = checkpoint
         self.model = model
-        sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
-        (steps, spanning) = try Self.steps(prepared, model)
+        self.sequences = sequences
+        (steps, spanning) = try Self.steps(plan, objectives, model)
     }
 
     /// nil where the matrices are compressed apart: not asked for, or not possible and not insisted on.
@@ -61,105 +76,150 @@ struct SequentialCompression {
         }
     }
 
+    // MARK: Steps
+
+    private struct Place: Hashable {
+        let layer: Int
+        let stage: Int
+    }
+
     private static func steps(
-        _ prepared: PlannedCompression, _ model: Model
-    ) throws -> (steps: [[Step]], spanning: [PlannedGroup]) {
-        var steps = (0..<model.description.layers).map { model.inputs(ofLayer: $0).map { _ in Step() } }
+        _ plan: CompressionPlan, _ objectives: ObjectiveSource, _ model: Model
+    ) throws -> (steps: [[[Task]]], spanning: [PlannedGroup]) {
+        let stages = (0..<model.description.layers).map { model.stages(ofLayer: $0) }
+        var places: [String: Place] = [:]
+        for (layer, stages) in stages.enumerated() {
+            for (stage, inputs) in stages.enumerated() {
+                for module in inputs.inputs.flatMap(\.modules) { places[module] = Place(layer: layer, stage: stage) }
+            }
+        }
+        var steps = stages.map { $0.map { _ in [Task]() } }
         var spanning: [PlannedGroup] = []
-        for group in prepared.plan.groups {
-            let places = try group.modules.map { try place(of: $0.module, model) }
-            let layers = Set(places.map(\.layer))
-            if layers.count == 1, let layer = layers.first, let step = places.map(\.step).min() {
-                steps[layer][step].groups.append(group)
+        for group in plan.groups {
+            let found = try group.modules.map { try place(of: $0.module, among: places) }
+            if let only = found.first, Set(found).count == 1 {
+                steps[only.layer][only.stage].append(.group(group))
                 continue
             }
-            guard prepared.objectives.areKnown else {
+            guard objectives.areKnown || Set(found.map(\.layer)).count == 1 else {
                 throw JobError.usage(
                     "\(group.name): matrices of several layers are compressed in sequence only with statistics of all "
                         + "of them; give --stats too, or leave out --text")
             }
-            for (index, place) in places.enumerated() {
-                steps[place.layer][place.step].members.append((spanning.count, index))
+            for (index, place) in found.enumerated() {
+                steps[place.layer][place.stage].append(.member(of: spanning.count, index: index))
             }
             spanning.append(group)
         }
         return (steps, spanning)
     }
 
-    private static func place(of module: LinearModule, _ model: Model) throws -> (layer: Int, step: Int) {
-        guard module.expert == nil else {
-            throw JobError.usage(
-                "\(module.name): experts read other tokens once their router does, so they are not compressed "
-                    + "in sequence; calibrate, and give --stats in place of --text")
-        }
-        guard let layer = module.layer, layer < model.description.layers,
-            let step = model.inputs(ofLayer: layer).firstIndex(where: { $0.modules.contains(module.name) })
-        else {
+    private static func place(of module: LinearModule, among places: [String: Place]) throws -> Place {
+        guard let place = places[module.name] else {
             throw JobError.usage("\(module.name) is in no layer that the model runs; exclude it, or leave out --text")
         }
-        return (layer, step)
+        return place
+    }
+
+    /// The tasks of a step, as many at a time as the sums of their inputs fit in memory; nothing depends on how many.
+    private func batches(of tasks: [Task], _ stage: InputStage, _ base: GroupCompression) throws -> [[Task]] {
+        // Tasks of a step without a router have one input between them.
+        guard stage.isRouted else { return [tasks] }
+        return try MomentBatches.batches(of: tasks) { task in
+            let names = Set(try openModules(of: task, base))
+            return stage.inputs.reduce(0) {
+                names.isDisjoint(with: $1.modules) ? $0 : $0 + PairedMoments.bytes(features: $1.features)
+            }
+        }
     }
 
     // MARK: The work
+
+    /// What is done of the sequence.
+    struct Progressed {
+        /// As they are stored, of matrices that do not stay as they were.
+        var operators: [String: any LinearOperator] = [:]
+        var results: [ModuleResult] = []
+    }
 
     /// - Parameter base: compresses groups; its objectives are replaced.
     func run(
         _ base: GroupCompression, _ statistics: ObjectiveSource, _ journal: Journal, _ progress: any ProgressReporter,
         _ interruption: Interruption
-    ) throws -> [ModuleResult] {
+    ) throws -> Progressed {
         let pair = SequencePair(sequences, model, journal)
-        var operators: [String: any LinearOperator] = [:]
-        var results: [ModuleResult] = []
         let spanning = self.spanning.map { SpanningGroup($0, base) }
+        var done = Progressed()
         for (layer, steps) in steps.enumerated() {
-            for (place, step) in steps.enumerated() {
-                let open = try step.groups.filter { try base.finished.results(of: $0) == nil }
-                let members = try step.members.filter { try !spanning[$0.group].isFinished }
-                let modules = open.flatMap(\.modules) + members.map { self.spanning[$0.group].modules[$0.index] }
-                var compression = base
-                if !modules.isEmpty {
-                    let moments = try pair.moments(
-                        of: inputs(of: modules, layer: layer), layer: layer, try network(operators),
-                        isLastStep: place + 1 == steps.count && layer + 1 < self.steps.count, interruption)
-                    compression.objectives = try SequentialObjectives(moments, statistics)
-                }
-                for group in step.groups {
-                    try interruption.check()
-                    let found = try compression.result(of: group, progress)
-                    try read(found, of: group, base.finished, into: &operators)
-                    results += found
-                }
-                for (group, index) in step.members {
-                    try interruption.check()
-                    let found = try spanning[group].fit(index, compression, progress)
-                    operators[found.module] = found.compressed
-                    results += spanning[group].results(completedBy: index)
+            let stages = model.stages(ofLayer: layer), isLastLayer = layer + 1 == self.steps.count
+            for (place, tasks) in steps.enumerated() {
+                let batches = try batches(of: tasks, stages[place], base)
+                for (index, batch) in batches.enumerated() {
+                    var compression = base
+                    let inputs = try inputs(of: batch, stages, base)
+                    if !inputs.isEmpty {
+                        let leavesLayer = place + 1 == steps.count && index + 1 == batches.count && !stages[place].isRouted
+                        let moments = try pair.moments(
+                            of: inputs, layer: layer, try network(done), isLastStep: leavesLayer && !isLastLayer,
+                            interruption)
+                        compression.objectives = try SequentialObjectives(moments, statistics)
+                    }
+                    for task in batch {
+                        try interruption.check()
+                        try run(task, spanning, compression, &done, progress)
+                    }
                 }
             }
-            if layer + 1 < self.steps.count { try pair.advance(through: layer, try network(operators), interruption) }
-            for tensor in prepared.checkpoint.tensors where tensor.layer == layer {
-                prepared.checkpoint.dropPages(of: tensor.name)
+            if !isLastLayer { try pair.advance(through: layer, try network(done), interruption) }
+            for tensor in checkpoint.tensors where tensor.layer == layer {
+                checkpoint.dropPages(of: tensor.name)
             }
         }
-        return results
+        return done
+    }
+
+    private func run(
+        _ task: Task, _ spanning: [SpanningGroup], _ compression: GroupCompression, _ done: inout Progressed,
+        _ progress: any ProgressReporter
+    ) throws {
+        switch task {
+        case .group(let group):
+            let found = try compression.result(of: group, progress)
+            for result in found {
+                done.operators[result.name] = try compression.finished.compressedOperator(of: result, in: group)
+            }
+            done.results += found
+        case .member(let group, let index):
+            let found = try spanning[group].fit(index, compression, progress)
+            done.operators[found.module] = found.compressed
+            done.results += spanning[group].results(completedBy: index)
+        }
     }
 
     /// The model with what is compressed so far.
-    private func network(_ operators: [String: any LinearOperator]) throws -> Model {
-        try Model(prepared.checkpoint, library: MethodRegistry.library, replacing: operators)
+    private func network(_ done: Progressed) throws -> Model {
+        try Model(checkpoint, library: MethodRegistry.library, replacing: done.operators)
     }
 
-    private func inputs(of modules: [PlannedModule], layer: Int) -> [LayerInput] {
-        let names = Set(modules.map(\.module.name))
-        return model.inputs(ofLayer: layer).filter { !names.isDisjoint(with: $0.modules) }
+    // MARK: Inputs
+
+    /// The modules that a task still has to treat.
+    private func openModules(of task: Task, _ base: GroupCompression) throws -> [String] {
+        switch task {
+        case .group(let group):
+            return try base.finished.results(of: group) == nil ? group.modules.map(\.module.name) : []
+        case .member(let place, let index):
+            let group = spanning[place]
+            if try base.finished.results(of: group) != nil { return [] }
+            // The first one has the group made: within a layer for what is then known of all its matrices.
+            let isMade = index > 0 || Set(group.modules.map(\.module.layer)).count > 1
+            return (isMade ? [group.modules[index]] : group.modules).map(\.module.name)
+        }
     }
 
-    /// The operators of a group, as they are stored.
-    private func read(
-        _ results: [ModuleResult], of group: PlannedGroup, _ finished: FinishedGroups,
-        into operators: inout [String: any LinearOperator]
-    ) throws {
-        for result in results { operators[result.name] = try finished.compressedOperator(of: result, in: group) }
+    private func inputs(of tasks: [Task], _ stages: [InputStage], _ base: GroupCompression) throws -> [LayerInput] {
+        let names = Set(try tasks.flatMap { try openModules(of: $0, base) })
+        return stages.flatMap(\.inputs).filter { !names.isDisjoint(with: $0.modules) }
     }
 }
 
