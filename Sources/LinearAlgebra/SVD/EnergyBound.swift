@@ -52,7 +52,7 @@ struct EnergyBound {
         return best
     }
 
-    /// δ for a decomposition whose residuals M V − V Λ̂ are of a typical length: a matrix of such columns in random directions
-    /// has a norm of at most twice that.
+    /// δ for a decomposition whose residuals M V − V Λ̂ are of a typical length: a matrix of such columns in random
+    /// directions has a norm of at most twice that.
     static func distance(columnLength: Double) -> Double { 4 * columnLength }
 }

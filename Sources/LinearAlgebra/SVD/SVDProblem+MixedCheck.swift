@@ -6,8 +6,8 @@ import MatrixCore
 extension SVDProblem {
     /// Random vectors of each estimate.
     private static var probes: Int { 16 }
-    /// Estimates are taken this many times. Were all of B in one direction, the mean of 16 squares would be below half of
-    /// ‖B‖_F² once in twenty times; what rounding leaves is spread over hundreds.
+    /// Estimates are taken this many times. Were all of B in one direction, the mean of 16 squares would be below half
+    /// of ‖B‖_F² once in twenty times; what rounding leaves is spread over hundreds.
     private static var probeMargin: Double { 2 }
 
     /// What the approximation A V Vᵀ is worse than the best of its rank by, in squares: what V captures less than the

@@ -41,8 +41,8 @@ public struct TruncatedSVD: Sendable {
     public enum Purpose: Sendable {
         /// U, σ and V as such.
         case singularVectors
-        /// U·diag(σ)·Vᵀ and what is cut from it, A·V·Vᵀ for a tall A and U·Uᵀ·A for a wide one: the vectors of the short
-        /// side are orthonormal, those of the long side have length 1 and are orthogonal as far as A makes them so.
+        /// U·diag(σ)·Vᵀ and what is cut from it, A·V·Vᵀ for a tall A and U·Uᵀ·A for a wide one: the vectors of the
+        /// short side are orthonormal, those of the long side have length 1 and are orthogonal as far as A makes them.
         case truncation
     }
 
