@@ -38,17 +38,17 @@ extension SVDProblem {
         let values = eigenvalues.prefix(v.columns).map { Float($0) }
         let scaled = Matrix(rows: x.rows, columns: x.columns) { x[$0, $1] * values[$0] }
         var rest = Self.product(tall.transposed, Self.product(tall, Self.product(basis, x)))
-        multiply(basis, MatrixOperand(scaled), into: rest.mutableView(), alpha: -1, beta: 1)
+        multiplyNarrow(basis, MatrixOperand(scaled), into: rest.mutableView(), alpha: -1, beta: 1)
         let whole = sumOfSquares(MatrixOperand(rest)) / Double(x.columns)
         let inside = Self.product(basis.transposed, rest)
-        multiply(basis, MatrixOperand(inside), into: rest.mutableView(), alpha: -1, beta: 1)
+        multiplyNarrow(basis, MatrixOperand(inside), into: rest.mutableView(), alpha: -1, beta: 1)
         return (whole, sumOfSquares(MatrixOperand(rest)) / Double(x.columns))
     }
 
     /// ‖A V (VᵀV − I)‖_F².
     private func departure(_ v: Matrix, _ x: Matrix) -> Double {
         var rest = x
-        multiply(
+        multiplyNarrow(
             MatrixOperand(v).transposed, MatrixOperand(Self.product(MatrixOperand(v), x)), into: rest.mutableView(),
             alpha: 1, beta: -1)
         let applied = Self.product(tall, Self.product(MatrixOperand(v), rest))
@@ -57,7 +57,7 @@ extension SVDProblem {
 
     private static func product(_ a: MatrixOperand, _ b: Matrix) -> Matrix {
         var product = Matrix(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, MatrixOperand(b), into: product.mutableView())
+        multiplyNarrow(a, MatrixOperand(b), into: product.mutableView())
         return product
     }
 }
