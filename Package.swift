@@ -12,7 +12,8 @@ let optimised: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debu
 func kernels(_ name: String, flags: [String] = [], defining symbols: [String] = []) -> Target {
     let swift = ["-Ounchecked", "-no-whole-module-optimization"]
     let clang = flags.flatMap { ["-Xcc", $0] }
-    return library(name, ["KernelContract", "CPrefetch"], settings: symbols.map { .define($0) } + [.unsafeFlags(swift + clang)])
+    let settings: [SwiftSetting] = symbols.map { .define($0) } + [.unsafeFlags(swift + clang)]
+    return library(name, ["KernelContract", "CPrefetch"], settings: settings)
 }
 
 #if arch(x86_64)

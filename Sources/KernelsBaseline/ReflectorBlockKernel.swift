@@ -61,7 +61,8 @@ private func gatherReflectors<V: SIMD>(_ task: StaggeredBlock, _: V.Type) where 
     }
 }
 
-/// out ← rows row … row + 7 and columns column … column + 7 of VᵀV, row ≤ column; summed where both are other than zero.
+/// out ← eight rows from `row` on and eight columns from `column` on of VᵀV, row ≤ column; summed where both may be
+/// other than zero.
 @inline(__always)
 private func multiplyTile<V: SIMD>(
     _ task: StaggeredBlock, _ row: Int, _ column: Int, into out: UnsafeMutablePointer<V.Scalar>, _: V.Type

@@ -24,8 +24,11 @@ import Testing
 
     @Test(arguments: InstructionSet.available)
     func takeOtherFormats(_ set: InstructionSet) {
-        for (a, b, c) in [(ElementType.bfloat16, ElementType.float32, ElementType.float32), (.float32, .float16, .float32),
-            (.float32, .float32, .float64), (.float64, .bfloat16, .float64)] {
+        let types: [(ElementType, ElementType, ElementType)] = [
+            (.bfloat16, .float32, .float32), (.float32, .float16, .float32), (.float32, .float32, .float64),
+            (.float64, .bfloat16, .float64),
+        ]
+        for (a, b, c) in types {
             ProductTests.expectProduct(
                 (40, 16, 70), (a, b, c), (.rowMajor, .columnMajor, .gaps), alpha: 1, beta: 1, on: set,
                 by: { $0.runNarrow($1) })

@@ -103,7 +103,9 @@ import Testing
                 let isRead = q < present && r >= q && r < min(q + length, width)
                 return isRead ? Element(r == q ? 1 : 0.1 * numbers[q, r]) : .nan
             }
-            let taus = DenseMatrix<Element>(rows: count, columns: 3) { q, j in j == 0 ? Element(1 + 0.01 * Double(q)) : .nan }
+            let taus = DenseMatrix<Element>(rows: count, columns: 3) { q, j in
+                j == 0 ? Element(1 + 0.01 * Double(q)) : .nan
+            }
             var v = DenseMatrix<Element>(rows: rows, columns: count) { _, _ in .nan }
             var t = DenseMatrix<Element>(rows: count, columns: count) { _, _ in .nan }
             let work = AlignedBuffer<Element>(count: count * (count + 1), repeating: .nan)

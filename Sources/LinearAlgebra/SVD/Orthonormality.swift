@@ -3,9 +3,9 @@ import MatrixCore
 
 /// Whether the columns of a matrix A (m × k) are orthonormal: no element of E = AᵀA − I above a limit.
 ///
-/// E is first applied to vectors s of random signs. The mean square of (E s)_i over all s is that of all elements of row
-/// i together, whatever their signs: an element e takes its e² to it each time. Where these means are well below the
-/// square of the limit in all rows, no element can be near it. Only elsewhere E itself is formed and looked at.
+/// E is first applied to vectors s of random signs. The mean of (E s)_i² over all s is near the sum of the squares of
+/// row i, whatever their signs: an element e adds its e². Where these means are well below the square of the limit in
+/// all rows, no element can be near it. Only elsewhere E itself is formed and looked at.
 ///
 /// - Cost: 128 m k operations; where E is formed, m k² more.
 /// - Source: Hutchinson 1989, for random signs; here they judge rows and not the trace.
