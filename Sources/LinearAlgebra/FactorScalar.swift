@@ -133,10 +133,13 @@ extension Double: FactorScalar {
         for (i, index) in indices.enumerated() { target[i] = source[index] }
     }
 
-    public static func largestMagnitude(_ a: MatrixView<Double>) -> Double { VectorLoops.largestMagnitude(a) }
+    public static func largestMagnitude(_ a: MatrixView<Double>) -> Double {
+        let bits: Int64 = VectorLoops.largestBits(a)
+        return Double(bitPattern: UInt64(bits))
+    }
 
     public static func indexOfLargest(_ x: UnsafePointer<Double>, _ count: Int) -> Int {
-        VectorLoops.indexOfLargest(x, count)
+        VectorLoops.indexOfLargest(UnsafeRawPointer(x).assumingMemoryBound(to: Int64.self), count)
     }
 
     public static func exchange(in x: UnsafeMutablePointer<Double>, _ others: ArraySlice<Int>) {
@@ -233,10 +236,13 @@ extension Float: FactorScalar {
         for (i, index) in indices.enumerated() { target[i] = source[index] }
     }
 
-    public static func largestMagnitude(_ a: MatrixView<Float>) -> Double { Double(VectorLoops.largestMagnitude(a)) }
+    public static func largestMagnitude(_ a: MatrixView<Float>) -> Double {
+        let bits: Int32 = VectorLoops.largestBits(a)
+        return Double(Float(bitPattern: UInt32(bits)))
+    }
 
     public static func indexOfLargest(_ x: UnsafePointer<Float>, _ count: Int) -> Int {
-        VectorLoops.indexOfLargest(x, count)
+        VectorLoops.indexOfLargest(UnsafeRawPointer(x).assumingMemoryBound(to: Int32.self), count)
     }
 
     public static func exchange(in x: UnsafeMutablePointer<Float>, _ others: ArraySlice<Int>) {
@@ -305,43 +311,46 @@ private enum VectorLoops {
         for i in 0..<count { y[i] = alpha * x[i] }
     }
 
-    /// NaN wins over everything that comes after it, so one pass answers both "how large" and "is it finite".
+    /// The largest of |x_i| as the bits of a number, which are ordered like the numbers themselves, and NaN after all.
     @inline(__always)
-    static func largestMagnitude<Element: FactorScalar>(_ a: MatrixView<Element>) -> Element {
-        var largest: Element = 0
+    static func largestBits<Bits: FixedWidthInteger>(_ x: UnsafePointer<Bits>, _ range: Range<Int>) -> Bits {
+        var largest: Bits = 0
+        for i in range {
+            let magnitude = x[i] & Bits.max
+            largest = magnitude > largest ? magnitude : largest
+        }
+        return largest
+    }
+
+    /// The bits of the largest |a_ij|, one pass for "how large" and "is it finite".
+    @inline(__always)
+    static func largestBits<Element: FactorScalar, Bits: FixedWidthInteger>(_ a: MatrixView<Element>) -> Bits {
+        var largest: Bits = 0
         for i in 0..<a.rows {
-            let row = a.base + i &* a.rowStride
-            for j in 0..<a.columns {
-                let magnitude = abs(row[j &* a.columnStride])
-                // Written so that a NaN on either side is kept.
-                largest = magnitude <= largest ? largest : (largest.isNaN ? largest : magnitude)
+            let row = UnsafeRawPointer(a.base + i &* a.rowStride).assumingMemoryBound(to: Bits.self)
+            if a.columnStride == 1 {
+                largest = max(largest, largestBits(row, 0..<a.columns))
+            } else {
+                for j in 0..<a.columns { largest = max(largest, row[j &* a.columnStride] & Bits.max) }
             }
         }
         return largest
     }
 
-    /// The largest magnitude in lanes, then its first place.
+    /// The first largest stretch, then its first largest number.
     @inline(__always)
-    static func indexOfLargest<Element: FactorScalar>(_ x: UnsafePointer<Element>, _ count: Int) -> Int {
-        let raw = UnsafeRawPointer(x)
-        let stride = MemoryLayout<Element>.stride
-        var lanes = SIMD8<Element>(repeating: 0)
-        var i = 0
-        while i < count & ~7 {
-            var magnitude = raw.loadUnaligned(fromByteOffset: i &* stride, as: SIMD8<Element>.self)
-            magnitude.replace(with: 0 - magnitude, where: magnitude .< 0)
-            lanes.replace(with: magnitude, where: magnitude .> lanes)
-            i &+= 8
+    static func indexOfLargest<Bits: FixedWidthInteger>(_ x: UnsafePointer<Bits>, _ count: Int) -> Int {
+        let stretch = 256
+        var best = 0
+        var largest: Bits = 0
+        var start = 0
+        while start < count {
+            let found = largestBits(x, start..<min(start &+ stretch, count))
+            if found > largest { (best, largest) = (start, found) }
+            start &+= stretch
         }
-        var largest: Element = 0
-        for lane in 0..<8 where lanes[lane] > largest { largest = lanes[lane] }
-        while i < count {
-            largest = abs(x[i]) > largest ? abs(x[i]) : largest
-            i &+= 1
-        }
-        i = 0
-        while i < count, abs(x[i]) != largest { i &+= 1 }
-        return i < count ? i : 0
+        while best < count, x[best] & Bits.max != largest { best &+= 1 }
+        return best < count ? best : 0
     }
 
     /// Square tiles keep both sides in cache when one of them is walked across its rows.

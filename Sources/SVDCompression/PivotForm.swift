@@ -105,12 +105,9 @@ struct PivotForm {
     }
 
     private static func largestMagnitude(of c: MatrixView<Float>) -> Double {
-        let largest = AlignedBuffer<Float>(count: c.rows, repeating: 0)
-        parallelFor(c.rows) { row in
-            guard c.columns > 0 else { return }
-            largest.base[row] = abs(c[row, Float.indexOfLargest(c.base + row * c.rowStride, c.columns)])
-        }
-        return (0..<c.rows).reduce(0) { max($0, Double(largest.base[$1])) }
+        let largest = AlignedBuffer<Double>(count: c.rows, repeating: 0)
+        parallelFor(c.rows) { largest.base[$0] = Float.largestMagnitude(c.rows($0..<$0 + 1)) }
+        return (0..<c.rows).reduce(0) { max($0, largest.base[$1]) }
     }
 
     /// Some rows of a matrix, in its type.

@@ -112,4 +112,19 @@ struct PivotedLUTests {
         #expect(Float.indexOfLargest([Float](repeating: 0, count: count), count) == 0)
         #expect(Float.indexOfLargest([], 0) == 0)
     }
+
+    @Test("the largest magnitude of a matrix is one number, and NaN wins", arguments: [1, 7, 8, 9, 24, 27])
+    func largestOfMatrix(columns: Int) {
+        for place in 0..<(3 * columns) {
+            var a = Matrix(rows: 3, columns: columns) { i, j in Float((i + j) % 3) - 1 }
+            for value in [Float(-9), 9, .nan, -.infinity] {
+                a[place / columns, place % columns] = value
+                for view in [a.view, a.view.transposed] {
+                    let found = Float.largestMagnitude(view)
+                    #expect(value.isNaN ? found.isNaN : found == Double(abs(value)))
+                }
+            }
+        }
+        #expect(Float.largestMagnitude(Matrix(rows: 0, columns: columns).view) == 0)
+    }
 }

@@ -12,8 +12,8 @@ import MatrixCore
 ///   the same.
 /// - Cost: mr² − r³/3 operations, nearly all of them multiplication; memory mr.
 /// - Source: Toledo, "Locality of reference in LU decomposition with partial pivoting", 1997, for the recursion; Dong
-///   and Martinsson, "Simpler is better: a comparative study of randomized pivoting algorithms", 2021, for choosing rows
-///   by it. Departure: the scale is in L, so that C = L₂L₁⁻¹ needs no triangle but one that lies there.
+///   and Martinsson, "Simpler is better: a comparative study of randomized pivoting algorithms", 2021, for choosing
+///   rows by it. Departure: the scale is in L, so that C = L₂L₁⁻¹ needs no triangle but one that lies there.
 public struct PivotedLU<Element: FactorScalar>: Sendable {
     /// Row of A at each place: the pivots in the order of their columns, then the others.
     public let permutation: [Int]
@@ -51,14 +51,16 @@ public struct PivotedLU<Element: FactorScalar>: Sendable {
 
     /// x ← x A⁻¹ for rows x (k × r) and a square A of full rank.
     ///
-    /// A thread solves some rows at a time, which stay in its cache while the triangles are walked through.
+    /// A thread solves some rows at a time: enough that bringing the triangles into order for products pays, an even
+    /// number of equal pieces for an even number of threads.
     public func divide(_ x: MutableMatrixView<Element>) {
         precondition(rank == factors.columns, "not an invertible matrix")
         var place = [Int](repeating: 0, count: rank)
         for (position, row) in permutation.enumerated() { place[row] = position }
-        let order = place, height = 256
-        parallelFor((x.rows + height - 1) / height) { piece in
-            let rows = x.rows(piece * height..<min((piece + 1) * height, x.rows))
+        let order = place
+        let pieces = 2 * ((x.rows + 2047) / 2048), height = (x.rows + pieces - 1) / max(pieces, 1)
+        parallelFor(pieces) { piece in
+            let rows = x.rows(min(piece * height, x.rows)..<min((piece + 1) * height, x.rows))
             // x = ((x U⁻¹) L⁻¹) Π: both triangles from the left in transposed form.
             Element.solveTriangular(factors, .lower, unitDiagonal: true, into: rows.transposed)
             Element.solveTriangular(factors, .upper, into: rows.transposed)
@@ -98,10 +100,9 @@ private struct Elimination<Element: FactorScalar> {
         (buffer.base + count * stride).update(repeating: 0, count: (height - count) * stride)
         Element.copy(a.transposed, scaledBy: scale, into: matrix.rows(0..<count))
         permutation = Array(0..<a.rows)
-        let largest = Element.largestMagnitude(matrix.readable)
+        // The largest entry is scaled to [1, 2).
         threshold = max(
-            Tolerance.rank(Element.elementType, rows: a.rows, columns: a.columns, largest: largest),
-            Element.negligibleNorm)
+            Tolerance.rank(Element.elementType, rows: a.rows, columns: a.columns, largest: 1), Element.negligibleNorm)
     }
 
     mutating func run() {
