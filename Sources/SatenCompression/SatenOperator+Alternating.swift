@@ -4,8 +4,8 @@ import LinearAlgebra
 import MatrixCore
 
 extension SatenOperator: AlternatingOperator {
-    /// As the compressor does it, but for the positions: L ← T − S by the solver of its own form, S ← T − L by conjugate
-    /// gradients on its values (`SparseFit`).
+    /// As the compressor does it, but for the positions: L ← T − S by the solver of its own form, S ← T − L by
+    /// conjugate gradients on its values (`SparseFit`).
     public func alternated(towards target: Matrix64, _ metric: GramMetric, sweeps: Int) throws -> [Matrix] {
         guard let part = lowRank as? any AlternatingOperator else {
             throw LinearAlgebraError.shapeMismatch(

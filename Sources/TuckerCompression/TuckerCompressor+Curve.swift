@@ -4,9 +4,10 @@ import MatrixCore
 
 /// What a Tucker form loses at every size.
 ///
-/// A matrix is its truncated SVD, so its spectrum says it. Of a stack the sizes are equal steps of its share of numbers,
-/// each with the ranks that `TuckerRankRule` gives it, and the losses those of its HOSVD (`TuckerSpectrum`), which HOOI
-/// and the fit of the cores then only lower. Members that read other inputs are measured in the metric of the stack.
+/// A matrix is its truncated SVD, so its spectrum says it. Of a stack the sizes are equal steps of its share of
+/// numbers, each with the ranks that `TuckerRankRule` gives it, and the losses those of its HOSVD (`TuckerSpectrum`),
+/// which HOOI and the fit of the cores then only lower. Members that read other inputs are measured in the metric of
+/// the stack.
 extension TuckerCompressor {
     /// Steps from nothing to the dense stack.
     private static let shares = 128
@@ -59,8 +60,8 @@ extension TuckerCompressor {
         }
         return GroupLossCurve(
             joint: LossCurve(
-                points: points, denseParameters: layout.count, squaredSpectrum: spectrum.columnShares.map { $0 * total },
-                total: total, shares: Self.shares),
+                points: points, denseParameters: layout.count,
+                squaredSpectrum: spectrum.columnShares.map { $0 * total }, total: total, shares: Self.shares),
             losses: [], totals: totals)
     }
 }

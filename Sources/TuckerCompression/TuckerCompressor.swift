@@ -113,8 +113,8 @@ public struct TuckerCompressor: Compressor {
     }
 
     /// The ranks of plain factors that may suit the weights better than those with pivots, whose rounding is larger;
-    /// nil where pivots are not asked for, lose nothing, or plain factors save nothing. For a rank of a matrix, those of as
-    /// many numbers.
+    /// nil where pivots are not asked for, lose nothing, or plain factors save nothing. For a rank of a matrix, those
+    /// of as many numbers.
     func plainRanks(
         _ layout: TuckerLayout, _ group: [GroupMember], _ budget: Budget
     ) throws(CompressionError) -> TuckerRanks? {

@@ -4,9 +4,9 @@ import LinearAlgebra
 import MatrixCore
 
 extension TuckerOperator: AlternatingOperator {
-    /// U₁ for what the core makes of U₂, then U₂ for what U₁ makes of the core, each in closed form; the core is taken up
-    /// by them. With pivots the factors are then turned so that the rows of the identity stay where they are, and the
-    /// core takes the change.
+    /// U₁ for what the core makes of U₂, then U₂ for what U₁ makes of the core, each in closed form; the core is taken
+    /// up by them. With pivots the factors are then turned so that the rows of the identity stay where they are, and
+    /// the core takes the change.
     ///
     /// - Throws: `LinearAlgebraError` for members of stacks, whose factors are not theirs; see `refitted`.
     public func alternated(towards target: Matrix64, _ metric: GramMetric, sweeps: Int) throws -> [Matrix] {

@@ -5,11 +5,12 @@ import MatrixCore
 
 /// A member of a stack in a metric of its own, the factors that the group shares as they are.
 ///
-/// Its core is solved for exactly (`TuckerCoreFit`). Where members are combinations of the cores they share, its weights
-/// are: ‖L_oᵀ(T − Σ_a u_a X_a)L_i‖² is least for Σ_b ⟨X_a, H X_b G⟩ u_b = ⟨X_a, H T G⟩, with X_a what the core a gives. A row
-/// of the members' factor that is a pivot belongs to the identity and stays.
+/// Its core is solved for exactly (`TuckerCoreFit`). Where members are combinations of the cores they share, its
+/// weights are: ‖L_oᵀ(T − Σ_a u_a X_a)L_i‖² is least for Σ_b ⟨X_a, H X_b G⟩ u_b = ⟨X_a, H T G⟩, with X_a what the core
+/// a gives. A row of the members' factor that is a pivot belongs to the identity and stays.
 ///
-/// - Cost: that of `TuckerCoreFit` for one member; for combinations a product of the size of the weight with its metrics
+/// - Cost: that of `TuckerCoreFit` for one member; for combinations a product of the size of the weight with its
+/// metrics
 ///   for every core.
 extension TuckerOperator: RefittableOperator {
     public func refitted(to objective: Objective) throws -> TuckerOperator {

@@ -12,8 +12,8 @@ struct AlternatingOperatorTests {
         var values: [String: String] = [:]
         var storage = MethodSettings.Storage.factors
         var budget = Budget.keep(0.5)
-        /// What many sweeps may end at, in units of what a compression for the target itself ends at; positions that were
-        /// chosen for another matrix have no such bound.
+        /// What many sweeps may end at, in units of what a compression for the target itself ends at; positions that
+        /// were chosen for another matrix have no such bound.
         var bound: Double? = 1.01
 
         var testDescription: String {

@@ -88,8 +88,12 @@ struct RecoverJobTests {
         #expect(report.json["tensors"]?.array?.count == earlier["tensors"]?.array?.count)
     }
 
-    @Test func leastSquaresByItselfLowersTheErrorsOfMatrices() throws {
-        let compressed = try compress()
+    @Test(arguments: [
+        ("svd", [:]), ("svd", ["share-layers": "2"]), ("tucker", [:]), ("tucker", ["tucker-group": "heads"]),
+        ("tt", [:]), ("saten", [:]), ("mixt", ["mixt-branches": "3"]),
+    ])
+    func solversByThemselvesLowerTheErrorsOfMatrices(method: String, values: [String: String]) throws {
+        let compressed = try compress(method, values, target: method == "mixt" ? .options : .keep(0.5))
         var request = request(compressed, "out", samples: 24)
         request.stages = [.layers]
         let report = try RecoverJob(request).run()
@@ -98,6 +102,8 @@ struct RecoverJobTests {
         for matrix in matrices {
             #expect(try #require(matrix["error_after"]?.double) <= #require(matrix["error_before"]?.double))
         }
+        let better = matrices.count { ($0["error_after"]?.double ?? 1) < 0.999 * ($0["error_before"]?.double ?? 0) }
+        #expect(better > matrices.count / 2, "\(better) of \(matrices.count)")
         #expect(try loss(place.at("out")) < loss(compressed))
     }
 

@@ -28,7 +28,7 @@ public struct GroupLossCurve: Sendable {
             return LossCurve.Point(rank: point.rank, parameters: point.parameters, loss: loss)
         }
         return LossCurve(
-            points: points, denseParameters: joint.denseParameters, squaredSpectrum: joint.squaredSpectrum, total: total,
-            shares: joint.shares)
+            points: points, denseParameters: joint.denseParameters, squaredSpectrum: joint.squaredSpectrum,
+            total: total, shares: joint.shares)
     }
 }

@@ -5,8 +5,8 @@ import MatrixCore
 /// numbers that it has.
 public protocol AlternatingOperator: TrainableOperator {
     /// Sweeps of alternating least squares for ‖(M − W') L‖ with L Lᵀ the metric: in every sweep each tensor is solved
-    /// for while the others stay, exactly or by conjugate gradients, so the error never rises but for rounding. Positions
-    /// stay as they are.
+    /// for while the others stay, exactly or by conjugate gradients, so the error never rises but for rounding.
+    /// Positions stay as they are.
     ///
     /// - Parameters:
     ///   - target: M (m × n).

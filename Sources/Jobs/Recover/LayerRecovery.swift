@@ -4,9 +4,9 @@ import MatrixCore
 import Models
 import Statistics
 
-/// Fits the compressed matrices of a block one by one, in the order in which data flows: each to the dense outputs, from
-/// what the network compressed so far really gives it, by the solver of its own form (`AlternatingOperator`). Experts are
-/// fitted to the tokens that their router sends them in that network.
+/// Fits the compressed matrices of a block one by one, in the order in which data flows: each to the dense outputs,
+/// from what the network compressed so far really gives it, by the solver of its own form (`AlternatingOperator`).
+/// Experts are fitted to the tokens that their router sends them in that network.
 ///
 /// What a matrix shares with others stays; its own numbers are fitted where that can be done by themselves
 /// (`RefittableOperator`). What is left, numbers in tensors that several blocks share, waits for gradient descent.

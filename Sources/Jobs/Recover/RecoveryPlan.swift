@@ -41,8 +41,8 @@ struct RecoveryPlan {
             progress.log(
                 .warning,
                 "\(empty) of \(layers.count) compressed matrices are zero in all of their factors, as --control drop "
-                    + "leaves them: no closed form and no gradient leads away from there, so they stay; --control noise "
-                    + "and svd have numbers to recover")
+                    + "leaves them: no closed form and no gradient leads away from there, so they stay; "
+                    + "--control noise and svd have numbers to recover")
         }
         let sequences = try request.source.sequences(folder: request.reference, model: dense.description).sequences
         text = try RecoveryText(sequences, heldOut: request.training.heldOutShare)

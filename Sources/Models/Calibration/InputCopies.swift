@@ -4,10 +4,10 @@ import Statistics
 /// Copies some inputs of a forward pass, token by token, and what the outputs of their layers are added to: for comparing
 /// two networks that read the same text.
 ///
-/// Experts read the tokens that their router sends them, and two networks route alike only as long as they are alike. So
-/// that the copies of both have the same tokens in the same places, one of them may follow the other: its tokens go to
-/// the experts that the other's router has chosen for them, and what an expert then reads and gives is what it would in
-/// that network.
+/// Experts read the tokens that their router sends them, and two networks route alike only as long as they are alike.
+/// So that the copies of both have the same tokens in the same places, one of them may follow the other: its tokens go
+/// to the experts that the other's router has chosen for them, and what an expert then reads and gives is what it would
+/// in that network.
 public final class InputCopies: ForwardObserver {
     private var rows: [String: Matrix] = [:]
     private var filled: [String: Int] = [:]
@@ -59,7 +59,9 @@ public final class InputCopies: ForwardObserver {
 
     public func willRoute(_ router: String, _ choices: inout [[ExpertChoice]]) {
         if let leader {
-            guard let chosen = leader.choices[router] else { preconditionFailure("the leader has not come to \(router)") }
+            guard let chosen = leader.choices[router] else {
+                preconditionFailure("the leader has not come to \(router)")
+            }
             choices = chosen
         } else {
             self.choices[router] = choices

@@ -9,8 +9,8 @@ extension Model {
 
     /// The same inputs in the order in which data flows: none of a stage depends on layers that read another of it.
     ///
-    /// Those of all experts stand beside each other, so a block of experts has as many stages as a dense one and that of
-    /// its router.
+    /// Those of all experts stand beside each other, so a block of experts has as many stages as a dense one and that
+    /// of its router.
     public func stages(ofLayer index: Int) -> [InputStage] {
         let attention = blocks[index].attention.inputs.map { InputStage(inputs: [$0], isRouted: false) }
         return attention + blocks[index].feedForward.stages

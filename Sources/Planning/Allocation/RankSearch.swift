@@ -5,8 +5,8 @@
 /// better; so rank goes from many matrices to one, or back. What helped is tried again; when nothing does, the steps
 /// become smaller. The order is fixed and time plays no part, so results repeat.
 ///
-/// Of many candidates one seems better on some text by chance. A candidate is taken only where its samples are better than
-/// those of the best so far by twice the standard error of their differences.
+/// Of many candidates one seems better on some text by chance. A candidate is taken only where its samples are better
+/// than those of the best so far by twice the standard error of their differences.
 ///
 /// - Cost: what the measurements cost.
 public struct RankSearch {

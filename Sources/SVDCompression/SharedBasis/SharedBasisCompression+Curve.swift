@@ -5,10 +5,12 @@ import MatrixCore
 
 /// What the members of a group lose in a basis of every rank.
 ///
-/// Bases of the SVD of the stack are nested, so one decomposition has all of them. With its coefficients fitted, a member
-/// loses in its own metric what of L_oᵀ T L_i lies outside of the rows of B_r L_i:
+/// Bases of the SVD of the stack are nested, so one decomposition has all of them. With its coefficients fitted, a
+/// member loses in its own metric what of L_oᵀ T L_i lies outside of the rows of B_r L_i:
 ///
-///     loss_l(r) = ‖L_oᵀ T L_i‖² − Σ_{i ≤ r} ‖L_oᵀ T L_i q_i‖²,   q_1 … q_r the rows of B_r L_i made orthonormal in order.
+///     loss_l(r) = ‖L_oᵀ T L_i‖² − Σ_{i ≤ r} ‖L_oᵀ T L_i q_i‖²,
+///
+/// with q_1 … q_r the rows of B_r L_i made orthonormal in order.
 ///
 /// That is exact, and where all members read the same it is the tail of the spectrum. A step of the basis
 /// (`SharedBasisSweep`) lowers it further, by the less the nearer the members' inputs are.

@@ -57,7 +57,8 @@ struct SharedBasisCompression {
     }
 
     /// The rank of a plain basis that may suit the weights better than a pivoted one, whose rounding is larger; nil
-    /// where pivots are not asked for, lose nothing, or a plain basis saves nothing. For a rank, one of as many numbers.
+    /// where pivots are not asked for, lose nothing, or a plain basis saves nothing. For a rank, one of as many
+    /// numbers.
     private func plainRank(_ group: [GroupMember], _ budget: Budget) -> Int? {
         guard storage == .pivot, group[0].factorType.bytes < ElementType.float32.bytes else { return nil }
         var plain = rule(for: group)

@@ -10,7 +10,7 @@ import Statistics
 /// | neither | weights | uniform | apart |
 /// | `--stats` | activations | uniform | apart |
 /// | `--text` | activations | uniform | in sequence |
-/// | both | kfac, or activations where the statistics have no gradients | greedy | in sequence |
+/// | both | kfac, or activations where the statistics have no gradients | greedy for svd, else uniform | in sequence |
 ///
 /// Objectives that do not look at activations leave text to the allocation, for sensitivities.
 struct Recipe {
@@ -32,7 +32,7 @@ struct Recipe {
         if isUsual, knowsModel, try Self.hasGradients(objective.statistics) { objective.kind = .kfac }
         try objective.validate()
         self.objective = objective
-        let usual: AllocationRule = knowsModel && Self.hasSpectra(arguments) ? .greedy : .uniform
+        let usual: AllocationRule = knowsModel && arguments[MethodOptions.method] == "svd" ? .greedy : .uniform
         let rule = arguments[CompressionOptions.allocation] ?? usual
         // Gradients say what an error costs; without them it is measured, for the one rule that asks.
         let isMeasured = rule == .perplexity || rule == .greedy && objective.kind != .kfac
@@ -51,12 +51,6 @@ struct Recipe {
                 "--objective \(name) with --allocation \(rule.rawValue) does not use --text; leave it out, or give "
                     + "--allocation greedy")
         }
-    }
-
-    /// Whether matrices are truncated one by one, so that ranks can be chosen by spectra.
-    private static func hasSpectra(_ arguments: ParsedArguments) -> Bool {
-        let given = MethodOptions.settings(arguments).values
-        return arguments[MethodOptions.method] == "svd" && given["share-layers"] == nil && given["svd-group"] == nil
     }
 
     private static func hasGradients(_ statistics: String?) throws -> Bool {

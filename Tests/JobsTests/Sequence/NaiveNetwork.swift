@@ -54,7 +54,7 @@ struct NaiveNetwork {
                 out = mixture(fed, prefix + "block_sparse_moe.", routes?[layer], &trace)
             } else {
                 trace.residuals[prefix + "mlp.down_proj"] = x
-                out = feedForward(fed, [prefix + "mlp.gate_proj", prefix + "mlp.up_proj", prefix + "mlp.down_proj"], &trace)
+                out = feedForward(fed, ["gate", "up", "down"].map { "\(prefix)mlp.\($0)_proj" }, &trace)
             }
             x = zip(x, out).map { zip($0, $1).map(+) }
         }
@@ -172,7 +172,7 @@ struct NaiveNetwork {
         ]
         for layer in 0..<layers {
             let prefix = "model.layers.\(layer)."
-            tensors += ["q_proj", "k_proj", "v_proj", "o_proj"].map { ("\(prefix)self_attn.\($0).weight", [hidden, hidden]) }
+            tensors += ["q", "k", "v", "o"].map { ("\(prefix)self_attn.\($0)_proj.weight", [hidden, hidden]) }
             tensors += ["input_layernorm", "post_attention_layernorm"].map { ("\(prefix)\($0).weight", [hidden]) }
             let networks = isMixture
                 ? (0..<experts).map { ("\(prefix)block_sparse_moe.experts.\($0).", ["w1", "w3", "w2"]) }

@@ -88,7 +88,8 @@ struct SequentialGroupsTests {
             let outputs = x.map { Self.product(weight, $0) }
             var wanted = outputs
             if before.run([0]).residuals[module] != nil {
-                let h = traces.flatMap { $0.0.residuals[module] ?? [] }, g = traces.flatMap { $0.1.residuals[module] ?? [] }
+                let h = traces.flatMap { $0.0.residuals[module] ?? [] }
+                let g = traces.flatMap { $0.1.residuals[module] ?? [] }
                 wanted = wanted.indices.map { token in
                     wanted[token].indices.map { wanted[token][$0] + h[token][$0] - g[token][$0] }
                 }
@@ -117,7 +118,9 @@ struct SequentialGroupsTests {
 
     /// The cosine between the slope of a matrix's error and the way that it goes when its own numbers change: 0 at the
     /// best choice of these numbers.
-    private func slope(_ place: Place, _ compressed: any LinearOperator, own: (OperatorTensor, Int) -> Bool) throws -> Double {
+    private func slope(
+        _ place: Place, _ compressed: any LinearOperator, own: (OperatorTensor, Int) -> Bool
+    ) throws -> Double {
         // (D + W X − W' X̂) X̂ᵀ + δ (W − W'): what was added to the diagonal holds the matrix at its weight.
         var slope = place.weight.indices.map { i in
             place.weight[i].indices.map { place.shift * (place.weight[i][$0] - place.found[i][$0]) }

@@ -113,7 +113,8 @@ struct AllocatedPlan {
         guard let ranks = allocation.ranks.ranks(within: budget) else {
             throw PlanningError.targetUnreachable(
                 target: "\(request.target)",
-                smallest: "\(allocation.ranks.leastParameters) parameters of the selected matrices, a rank of 1 in each")
+                smallest: "\(allocation.ranks.leastParameters) parameters of the selected matrices, "
+                    + "a rank of 1 in each")
         }
         return allocation.budgets(ranks)
     }
@@ -130,7 +131,8 @@ struct AllocatedPlan {
                 }
                 return group.map {
                     PlannedGroup(
-                        dense: $0, of: checkpoint, by: method, because: "left as it is by --allocation \(rule.rawValue)")
+                        dense: $0, of: checkpoint, by: method,
+                        because: "left as it is by --allocation \(rule.rawValue)")
                 }
             }, target: request.target)
     }

@@ -8,11 +8,11 @@ import Planning
 
 /// What every group of matrices loses at every size, and what that counts.
 ///
-/// The loss is in the metric of the objective: of a matrix its spectrum, of several that are compressed together that of
-/// all (`GroupLossCurve`). What it counts: with an objective that knows gradients, its cost in predictions. Otherwise with
-/// text, the sensitivity of each: how far the outputs move when it alone is truncated as far as a uniform budget asks,
-/// divided by its relative squared error there. Without, every relative error counts the same, that of an expert in
-/// proportion to the tokens that statistics saw it read.
+/// The loss is in the metric of the objective: of a matrix its spectrum, of several that are compressed together that
+/// of all (`GroupLossCurve`). What it counts: with an objective that knows gradients, its cost in predictions.
+/// Otherwise with text, the sensitivity of each: how far the outputs move when it alone is truncated as far as a
+/// uniform budget asks, divided by its relative squared error there. Without, every relative error counts the same,
+/// that of an expert in proportion to the tokens that statistics saw it read.
 ///
 /// - Cost: one decomposition of each group, for its curve and its sensitivity; memory is that of one group, as only
 ///   curves are kept. So the result, whose ranks follow from all curves, needs a decomposition of its own; in sequence

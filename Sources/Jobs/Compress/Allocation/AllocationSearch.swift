@@ -7,8 +7,8 @@ import Planning
 ///
 /// Ranks are measured as they will be used. Matrices that are compressed in sequence make up for the errors of those
 /// before them, so that ranks which are good for matrices truncated apart may be bad there; every measurement then
-/// compresses all of them in sequence, fitted to a part of the text (`SequentialTrial`). The last sequences of the text,
-/// which that part leaves out, say how far the predictions move.
+/// compresses all of them in sequence, fitted to a part of the text (`SequentialTrial`). The last sequences of the
+/// text, which that part leaves out, say how far the predictions move.
 ///
 /// - Cost: for every measurement, in sequence what a compression costs on as much text; apart, truncating what changed.
 struct AllocationSearch {

@@ -1,7 +1,7 @@
 import CompressionCore
 
-/// What the outputs of a model move per relative squared error of a matrix, or of matrices that are compressed together:
-/// measured with these alone truncated as far as a uniform budget asks.
+/// What the outputs of a model move per relative squared error of a matrix, or of matrices that are compressed
+/// together: measured with these alone truncated as far as a uniform budget asks.
 struct MeasuredSensitivity {
     let divergence: OutputDivergence
     /// Share of its numbers that a matrix is truncated to.

@@ -39,8 +39,8 @@ struct OutputDivergence {
         return sums.last.map { $0.value / Double(max($0.count, 1)) } ?? 0
     }
 
-    /// The same of every sequence, so that its mean over all is that of `measure`: how sure a difference is, the samples
-    /// tell.
+    /// The same of every sequence, so that its mean over all is that of `measure`: how sure a difference is, the
+    /// samples tell.
     func samples(replacing replacements: [String: any LinearOperator]) throws -> [Double] {
         let sums = try sums(replacing: replacements)
         let share = Double(sums.count) / Double(max(sums.last?.count ?? 1, 1))

@@ -1,7 +1,8 @@
 import CompressionCore
 import Planning
 
-/// What the outputs of a model do when all its matrices are truncated to some ranks at once, each apart from the others.
+/// What the outputs of a model do when all its matrices are truncated to some ranks at once, each apart from the
+/// others.
 ///
 /// A matrix is decomposed once for all ranks that are tried, as far as memory allows that; operators of ranks that did
 /// not change since the last two measurements are kept.

@@ -22,8 +22,8 @@ import Statistics
 /// A run that goes on behind an earlier one computes the hidden states again, and not the matrices.
 ///
 /// - Cost: at most ten forward passes; eleven for a layer of experts. For every step of a layer both networks read the
-///   text as far as that step, which is nothing for the first, and the compressed one reads it once more to go on to the
-///   next layer. Where the sums of all experts do not fit in memory at once, their steps take several passes.
+///   text as far as that step, which is nothing for the first, and the compressed one reads it once more to go on to
+///   the next layer. Where the sums of all experts do not fit in memory at once, their steps take several passes.
 struct SequentialCompression {
     private let checkpoint: Checkpoint
     private let model: Model
@@ -158,7 +158,8 @@ struct SequentialCompression {
                     var compression = base
                     let inputs = try inputs(of: batch, stages, base)
                     if !inputs.isEmpty {
-                        let leavesLayer = place + 1 == steps.count && index + 1 == batches.count && !stages[place].isRouted
+                        let isLast = place + 1 == steps.count && index + 1 == batches.count
+                        let leavesLayer = isLast && !stages[place].isRouted
                         let moments = try pair.moments(
                             of: inputs, layer: layer, try network(done), isLastStep: leavesLayer && !isLastLayer,
                             interruption)

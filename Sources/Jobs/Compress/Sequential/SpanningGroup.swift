@@ -5,14 +5,14 @@ import Planning
 /// A group of matrices of several steps or layers on its way through the sequence.
 ///
 /// What they share is made once, at the first of them. Where they are of one layer, such as the projections of an
-/// attention, it is made for what the network compressed so far gives to all of them, the later ones behind the others as
-/// they still are. Where they are of several layers, it is made for the statistics: inputs of later layers in a
+/// attention, it is made for what the network compressed so far gives to all of them, the later ones behind the others
+/// as they still are. Where they are of several layers, it is made for the statistics: inputs of later layers in a
 /// compressed network are known to no one yet, and what is shared needs all members measured over the same text.
 ///
-/// Each matrix is then fitted to what it really reads when the sequence comes to it (`RefittableOperator`); one of a form
-/// that cannot be fitted again stays as it was made. Its part of a shared tensor goes into those of the others. The
-/// journal gets the group when its last matrix is done, so a run that is killed before makes it again, from the same
-/// inputs.
+/// Each matrix is then fitted to what it really reads when the sequence comes to it (`RefittableOperator`); one of a
+/// form that cannot be fitted again stays as it was made. Its part of a shared tensor goes into those of the others.
+/// The journal gets the group when its last matrix is done, so a run that is killed before makes it again, from the
+/// same inputs.
 final class SpanningGroup {
     private let group: PlannedGroup
     private let spansLayers: Bool
