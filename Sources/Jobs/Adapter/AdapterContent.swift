@@ -4,9 +4,9 @@ import MatrixCore
 /// The tensors of an adapter, and what they add to.
 ///
 /// A layer has A (r × in) and B (out × r). A stack of E experts has, by PEFT, one rank r for all its slices: A
-/// (E·r × in), expert by expert, and B (out × r·E), in whose rows the E numbers of a component stand together. Slices of a
-/// lower rank have zeros behind theirs. Gate and up, whose rows share a slice, have their A's one below the other and
-/// their B's on a block diagonal, so r is at most the sum of their ranks. Nothing is approximated by this.
+/// (E·r × in), expert by expert, and B (out × r·E), in whose rows the E numbers of a component stand together. Slices
+/// of a lower rank have zeros behind theirs. Gate and up, whose rows share a slice, have their A's one below the other
+/// and their B's on a block diagonal, so r is at most the sum of their ranks. Nothing is approximated by this.
 ///
 /// - Source: `ParamWrapper` of PEFT 0.21, `target_parameters`.
 struct AdapterContent {

@@ -9,11 +9,11 @@ import Safetensors
 /// Writes the difference of two checkpoints, A − B, as an adapter that PEFT adds to B.
 ///
 /// Both may be dense or compressed in any schema. Every selected linear layer gets an adapter of its own rank; those of
-/// experts go into the stacks that transformers 5 holds them in (`AdapterContent`). Tensors that are no linear layer are
-/// left out. Memory holds two matrices and the adapter.
+/// experts go into the stacks that transformers 5 holds them in (`AdapterContent`). Tensors that are no linear layer
+/// are left out. Memory holds two matrices and the adapter.
 ///
-/// - Source: the layout is that of PEFT 0.17, of experts that of 0.21; taking the best approximation of the difference is what
-///   mergekit-extract-lora does, with one rank for all.
+/// - Source: the layout is that of PEFT 0.17, of experts that of 0.21; taking the best approximation of the difference
+///   is what mergekit-extract-lora does, with one rank for all.
 public struct AdapterJob: Sendable {
     public var model: String
     public var base: String
@@ -92,8 +92,8 @@ public struct AdapterJob: Sendable {
         let chosen = modules.compactMap { module in targets.target(of: module).map { (module: module, target: $0) } }
         let left = modules.count - chosen.count
         if left == 0 { return chosen }
-        let reason = "how transformers stacks the experts of a \(source.modelType ?? "model without model_type") is not "
-            + "known here, and PEFT adapts the stacks"
+        let family = source.modelType ?? "model without model_type"
+        let reason = "how transformers stacks the experts of a \(family) is not known here, and PEFT adapts the stacks"
         if chosen.isEmpty { throw JobError.usage("only matrices of experts are selected, and \(reason)") }
         progress.log(.warning, "\(left) matrices of experts are left out: \(reason)")
         return chosen

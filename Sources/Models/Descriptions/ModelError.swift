@@ -34,8 +34,8 @@ extension ModelError: CustomStringConvertible {
         case .unreadable(_, let reason):
             reason
         case .tokenOutOfRange(let token, let position, let vocabulary):
-            "token id \(token) at position \(position) is not in the vocabulary of \(vocabulary); the tokenizer, or the "
-                + "ids, belong to another model"
+            "token id \(token) at position \(position) is not in the vocabulary of \(vocabulary); the tokenizer, or "
+                + "the ids, belong to another model"
         case .tooLong(let tokens, let limit):
             "\(tokens) tokens are more than the \(limit) that the model allows"
         case .nonFinite(let place):

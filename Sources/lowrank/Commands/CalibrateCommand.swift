@@ -22,10 +22,10 @@ struct CalibrateCommand: Command {
         discussion: """
             Writes, for every distinct input of a linear layer, the second moment of its values (summed in double \
             precision), their mean sizes and the number of tokens, as safetensors. Query, key and value share an \
-            input, and so do gate and up; every expert has its own, over the tokens routed to it. The model is gone through \
-            layer by layer, so memory grows with one layer and not with the model. Then it is gone through and back, \
-            for the second moments of the gradients that reach the outputs of every layer: they tell compress what an \
-            error costs.
+            input, and so do gate and up; every expert has its own, over the tokens routed to it. The model is gone \
+            through layer by layer, so memory grows with one layer and not with the model. Then it is gone through \
+            and back, for the second moments of the gradients that reach the outputs of every layer: they tell \
+            compress what an error costs.
             """,
         arguments: [checkpoint],
         sections: [
