@@ -59,9 +59,7 @@ final class MemoryReserve: Sendable {
         }
         for block in surplus { block.memory.deallocate() }
         if let found { return (found.memory, found.bytes) }
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: alignment)
-        Self.askForLargePages(memory, bytes)
-        return (memory, bytes)
+        return (Self.allocate(bytes, alignment), bytes)
     }
 
     /// Gives a block back that `take` has given, with the size that it said.
@@ -80,18 +78,20 @@ final class MemoryReserve: Sendable {
         }
     }
 
+    private static func allocate(_ bytes: Int, _ alignment: Int) -> UnsafeMutableRawPointer {
+        guard bytes >= 2 * largePageBytes else { return .allocate(byteCount: bytes, alignment: alignment) }
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: largePageBytes)
+        askForLargePages(memory, bytes)
+        return memory
+    }
+
+    private static var largePageBytes: Int { 2 << 20 }
+
     /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks them
     /// up again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
     private static func askForLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
         #if canImport(Glibc)
-        guard bytes >= leastLargePageBytes else { return }
-        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-        let start = (Int(bitPattern: memory) + page - 1) / page * page
-        let end = (Int(bitPattern: memory) + bytes) / page * page
-        madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE)
+        madvise(memory, bytes, MADV_HUGEPAGE)
         #endif
     }
-
-    /// Two large pages: less may not hold a whole one.
-    private static var leastLargePageBytes: Int { 4 << 20 }
 }
