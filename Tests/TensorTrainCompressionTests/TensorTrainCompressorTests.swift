@@ -51,6 +51,7 @@ import Testing
         let (result, evidence) = try #require(try compress(try compressor(), .keep(0.5)))
         let error = relativeError(of: MatrixOperand(weight), replacedBy: result)
         #expect(abs(try #require(evidence.energyKept) - (1 - error * error)) < 1e-5)
+        #expect(evidence.roundingError == 0)
         let (narrow, rounded) = try #require(try compress(try compressor(), .keep(0.5), .bfloat16))
         let coarse = relativeError(of: MatrixOperand(weight), replacedBy: narrow)
         let added = try #require(rounded.roundingError)

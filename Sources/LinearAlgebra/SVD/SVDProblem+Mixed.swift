@@ -23,8 +23,14 @@ extension SVDProblem {
         case .truncation: 1.0 / 10_000
         }
     }
-    /// What the squared error may exceed the optimum by, relative; half of what the automatic route promises.
-    private static var allowedExcess: Double { 1e-6 }
+    /// What the squared error may exceed the optimum by, relative: what the automatic route promises, 1e-6 of the error
+    /// itself, and half of it where it is also to hold for U Σ Vᵀ with U as it is and not as A V tells it.
+    private static func allowedExcess(_ purpose: TruncatedSVD.Purpose) -> Double {
+        switch purpose {
+        case .singularVectors: 1e-6
+        case .truncation: 2e-6
+        }
+    }
 
     /// The mean length of a column of R in units of σ₁², where it is least.
     private static var leastResidual: Double { 3e-8 }
@@ -42,7 +48,7 @@ extension SVDProblem {
         let candidates = ranks.filter { 0 < $0 && $0 < shortSide && bound.allows(rank: $0, share) }
         guard !candidates.isEmpty else { return nil }
         let eigen = try SymmetricEigen().reduceInFloat(gram, exponent: exponent) { values in
-            let largest = candidates.filter { !isHopeless(values, rank: $0, share) }.max() ?? 0
+            let largest = candidates.filter { !isHopeless(values, rank: $0, purpose) }.max() ?? 0
             return min(GramDecomposition.columns(forRank: largest), shortSide)
         }
         guard eigen.columns > 0 else { return nil }
@@ -61,7 +67,7 @@ extension SVDProblem {
     func cut(_ decomposition: MixedDecomposition, rank: Int) -> SVDResult? {
         let eigenvalues = decomposition.eigenvalues, share = Self.smallestShare(decomposition.purpose)
         guard 0 < rank, rank < shortSide, decomposition.bound.allows(rank: rank, share),
-            rank <= decomposition.short.columns, !isHopeless(eigenvalues, rank: rank, share)
+            rank <= decomposition.short.columns, !isHopeless(eigenvalues, rank: rank, decomposition.purpose)
         else { return nil }
         var evidence = decomposition.evidence
         var values = Array(decomposition.values.prefix(rank))
@@ -72,7 +78,7 @@ extension SVDProblem {
             return suffices ? squaredExcess(short, eigenvalues) : .infinity
         }
         let added = measured + roundedEnergy(rank: rank)
-        guard dropped > 0, added <= Self.allowedExcess * dropped else { return nil }
+        guard dropped > 0, added <= Self.allowedExcess(decomposition.purpose) * dropped else { return nil }
         evidence.truncationError = dropped.squareRoot()
         evidence.excessEstimate = excess(squaredError: added, dropped: dropped)
         for value in eigenvalues.dropFirst(rank) { values.append(max(value, 0).squareRoot()) }
@@ -81,13 +87,14 @@ extension SVDProblem {
     }
 
     /// Whether the eigenvalues alone tell that a rank will not pass.
-    private func isHopeless(_ eigenvalues: [Double], rank: Int, _ share: Double) -> Bool {
-        guard eigenvalues[rank - 1] > 0, eigenvalues[rank - 1] >= share * eigenvalues[0] else { return true }
+    private func isHopeless(_ eigenvalues: [Double], rank: Int, _ purpose: TruncatedSVD.Purpose) -> Bool {
+        let least = Self.smallestShare(purpose) * eigenvalues[0]
+        guard eigenvalues[rank - 1] > 0, eigenvalues[rank - 1] >= least else { return true }
         let length = Self.leastResidual * eigenvalues[0]
         let expected = EnergyBound(eigenvalues: eigenvalues, rank: rank)
             .least(columnLength: length, distance: EnergyBound.distance(columnLength: length)).value
         let dropped = eigenvalues.dropFirst(rank).reversed().reduce(0) { $0 + max($1, 0) }
-        return expected + roundedEnergy(rank: rank) > 2 * Self.allowedExcess * dropped
+        return expected + roundedEnergy(rank: rank) > 2 * Self.allowedExcess(purpose) * dropped
     }
 
     /// The lower triangle of AᵀA / 2^exponent, with room for the reduction in its rows.

@@ -230,7 +230,10 @@ public struct TensorTrainCompressor: Compressor {
         }
         evidence.energyKept = 1 - solution.relativeError * solution.relativeError
         evidence.shift = task.objective.shift
-        evidence.roundingError = Self.roundingError(train, storedAs: form, target: task.objective.target)
+        // Cores are computed in Float: stored as such they lose nothing.
+        let isExact = storage == .factors && task.member.factorType == .float32
+        evidence.roundingError =
+            isExact ? 0 : Self.roundingError(train, storedAs: form, target: task.objective.target)
         evidence.details["spectra"] = .array(
             zip(solution.spectra, train.ranks.dropFirst()).enumerated().compactMap { bond, pair in
                 SpectrumSample.json(pair.0, rank: pair.1, name: "bond \(bond + 1)")
