@@ -82,6 +82,7 @@ import Testing
     /// The written error is that of least squares, within what the fit allows itself, in every metric and type.
     @Test(arguments: [ElementType.bfloat16, .float16], [4.0, 100, 10_000])
     func theErrorIsThatOfLeastSquares(type: ElementType, condition: Double) throws {
+        var ratios: [Double] = []
         for (m, n, r) in [(40, 30, 12), (25, 60, 20), (33, 33, 32), (20, 15, 1)] {
             for objective in try objectives(target(m, n, condition: condition)) {
                 let (a, b, dual) = try truncated(objective, rank: r)
@@ -89,10 +90,13 @@ import Testing
                 let slow = try PivotForm(a: a, b: b, objective: objective, storedAs: type)
                 #expect(fast.rest == slow.rest)
                 let error = objective.relativeError(of: fast.form), least = objective.relativeError(of: slow.form)
-                // Rounding of the coefficients makes either the better one by chance.
-                #expect(error <= least * 1.03)
+                // Rounding of the coefficients makes either the better one by chance, of so few by some per cent.
+                #expect(error <= least * 1.1)
+                ratios.append(error / least)
             }
         }
+        let mean = ratios.reduce(0, +) / Double(ratios.count)
+        #expect(mean < 1.01, "\(ratios)")
     }
 
     /// X (A_p + N R) = A_q, to Float; and none where the noise drowns the rows.
