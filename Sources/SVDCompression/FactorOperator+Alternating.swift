@@ -12,7 +12,7 @@ extension FactorOperator: AlternatingOperator {
             halves.left = try halves.solvedLeft()
             halves.right = try halves.solvedRight()
         }
-        return [halves.right.rounded, halves.left.rounded]
+        return [Matrix(converting: MatrixOperand(halves.right)), Matrix(converting: MatrixOperand(halves.left))]
     }
 }
 
@@ -32,14 +32,6 @@ extension PivotOperator: AlternatingOperator {
         }
         let left = halves.left
         let coefficients = Matrix64(rows: others.count, columns: rank) { left[others[$0], $1] }
-        return [halves.right.rounded, coefficients.rounded]
-    }
-}
-
-extension Matrix64 {
-    fileprivate var rounded: Matrix {
-        var result = Matrix(uninitializedRows: rows, columns: columns)
-        convert(MatrixOperand(self), into: MutableMatrixOperand(result.mutableView()))
-        return result
+        return [Matrix(converting: MatrixOperand(halves.right)), Matrix(converting: MatrixOperand(coefficients))]
     }
 }

@@ -7,8 +7,8 @@ extension FactorOperator: TrainableOperator {
     public func tensorGradients(ofWeight gradient: MatrixView<Float>) -> [Matrix] {
         let factors = factors
         return [
-            product(factors.left.transposed, MatrixOperand(gradient)),
-            product(MatrixOperand(gradient), factors.right.transposed),
+            Matrix(product: factors.left.transposed, MatrixOperand(gradient)),
+            Matrix(product: MatrixOperand(gradient), factors.right.transposed),
         ]
     }
 }
@@ -28,13 +28,6 @@ extension PivotOperator: TrainableOperator {
         if others.rows > 0 {
             multiply(coefficients.transposed, others, into: pivots.mutableView(), beta: 1)
         }
-        return [pivots, product(others, pivotRows.transposed)]
+        return [pivots, Matrix(product: others, pivotRows.transposed)]
     }
-}
-
-/// a · b
-private func product(_ a: MatrixOperand, _ b: MatrixOperand) -> Matrix {
-    var result = Matrix(uninitializedRows: a.rows, columns: b.columns)
-    multiply(a, b, into: result.mutableView())
-    return result
 }

@@ -214,12 +214,6 @@ struct TuckerCoreFit {
 }
 
 extension Matrix64 {
-    /// a · b in Double.
-    init(product a: MatrixOperand, _ b: MatrixOperand) {
-        self.init(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, b, into: mutableView())
-    }
-
     mutating func add(_ other: Matrix64, scaledBy scale: Double) {
         mutableView().add(other.view, scaledBy: scale)
     }

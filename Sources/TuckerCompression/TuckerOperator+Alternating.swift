@@ -14,9 +14,9 @@ extension TuckerOperator: AlternatingOperator {
             throw LinearAlgebraError.shapeMismatch(
                 rows: outFeatures, columns: inFeatures, expected: "a matrix with factors of its own")
         }
-        let core = Self.wide(map.core)
+        let core = Matrix64(converting: map.core)
         var halves = AlternatingHalves(Factors(left: out, right: input.transposed), target, metric)
-        var u = Self.wide(out)  // (m × r₁)
+        var u = Matrix64(converting: out)  // (m × r₁)
         for _ in 0..<sweeps {
             halves.right = Matrix64(product: MatrixOperand(core), MatrixOperand(halves.right))
             u = try halves.solvedLeft()
@@ -60,11 +60,5 @@ extension TuckerOperator: AlternatingOperator {
             return Matrix(rows: rest.count, columns: factor.columns) { Float(factor[rest[$0], $1]) }
         }
         return Matrix(rounding: mode == .columns ? Matrix64(factor.view.transposed) : factor)
-    }
-
-    private static func wide(_ operand: MatrixOperand) -> Matrix64 {
-        var result = Matrix64(uninitializedRows: operand.rows, columns: operand.columns)
-        convert(operand, into: MutableMatrixOperand(result.mutableView()))
-        return result
     }
 }

@@ -10,8 +10,7 @@ import MatrixCore
 /// a gives. A row of the members' factor that is a pivot belongs to the identity and stays.
 ///
 /// - Cost: that of `TuckerCoreFit` for one member; for combinations a product of the size of the weight with its
-/// metrics
-///   for every core.
+///   metrics for every core.
 extension TuckerOperator: RefittableOperator {
     public func refitted(to objective: Objective) throws -> TuckerOperator {
         storage.ranks.members == storage.layout.members
@@ -25,9 +24,11 @@ extension TuckerOperator: RefittableOperator {
             kind: storage.layout.kind, heads: map.heads, rows: map.height / map.heads, columns: map.width,
             transposed: [map.isTransposed])
         let factors = TuckerFactors(
-            PerMode(members: nil, rows: map.rowFactor.map(Matrix.init), columns: map.columnFactor.map(Matrix.init)),
+            PerMode(
+                members: nil, rows: map.rowFactor.map(Matrix.init(converting:)),
+                columns: map.columnFactor.map(Matrix.init(converting:))),
             core: TuckerTensor(
-                members: 1, heads: map.heads, rows: map.core.rows / map.heads, elements: Matrix(map.core)))
+                members: 1, heads: map.heads, rows: map.core.rows / map.heads, elements: Matrix(converting: map.core)))
         let slice = TuckerSlice(objective, transposed: map.isTransposed)
         let core = TuckerCoreFit(layout: layout, factors: factors).core(for: [slice])
         return try replacing(nil) { place(core.elements, in: &$0) }
@@ -88,13 +89,5 @@ extension TuckerOperator: RefittableOperator {
         var parts = parts
         parts[place] = StoredTensor(MatrixOperand(numbers), as: type, shape: parts[place].shape)
         return try TuckerOperator(member: member, of: storage, parts: parts)
-    }
-}
-
-extension Matrix {
-    /// In Float.
-    fileprivate init(_ operand: MatrixOperand) {
-        self.init(uninitializedRows: operand.rows, columns: operand.columns)
-        convert(operand, into: MutableMatrixOperand(mutableView()))
     }
 }

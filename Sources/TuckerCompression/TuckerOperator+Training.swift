@@ -98,7 +98,8 @@ private struct TuckerGradients {
 
     /// - Parameter gradient: D (height × width).
     init(_ map: TuckerMap, _ gradient: MatrixOperand) {
-        let toColumns = map.columnFactor.map { MatrixOperand(Self.product(gradient, $0)) } ?? gradient  // (height × r₃)
+        let toColumns =  // (height × r₃)
+            map.columnFactor.map { MatrixOperand(Matrix(product: gradient, $0)) } ?? gradient
         if let factor = map.rowFactor {
             core = toColumns.blockProduct(factor.transposed, rowsPerBlock: factor.rows)
             var sum = Matrix(rows: factor.rows, columns: factor.columns)
@@ -116,13 +117,7 @@ private struct TuckerGradients {
         }
         if map.columnFactor != nil {
             let left = map.rowFactor.map { MatrixOperand(map.core.blockProduct($0, rowsPerBlock: $0.columns)) }
-            columnFactor = Self.product(gradient.transposed, left ?? map.core)
+            columnFactor = Matrix(product: gradient.transposed, left ?? map.core)
         }
-    }
-
-    private static func product(_ a: MatrixOperand, _ b: MatrixOperand) -> Matrix {
-        var result = Matrix(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, b, into: result.mutableView())
-        return result
     }
 }

@@ -41,7 +41,7 @@ struct RandomizedSVD {
         }
         // From here on in Double, or ‖A‖² − Σσ̂² would drown in Float's rounding.
         let basis = try evidence.timed("basis") { () throws(LinearAlgebraError) in
-            try ThinQR(Matrix64(widening: product).view).q
+            try ThinQR(Matrix64(converting: MatrixOperand(product)).view).q
         }
         let last = try evidence.timed("projection") { () throws(LinearAlgebraError) in
             try Self.project(tall, basis, rank)

@@ -96,10 +96,3 @@ extension Matrix {
         convert(MatrixOperand(matrix.view.columns(0..<count)), into: MutableMatrixOperand(mutableView()))
     }
 }
-
-extension Matrix64 {
-    init(widening matrix: Matrix) {
-        self.init(uninitializedRows: matrix.rows, columns: matrix.columns)
-        convert(MatrixOperand(matrix), into: MutableMatrixOperand(mutableView()))
-    }
-}

@@ -9,7 +9,7 @@ extension TensorTrainOperator: AlternatingOperator {
     /// are.
     public func alternated(towards target: Matrix64, _ metric: GramMetric, sweeps: Int) throws -> [Matrix] {
         let objective = Objective(target: MatrixOperand(target), inputs: .gram(metric))
-        let train = TensorTrain(modes: modes, cores: blocks.map { Matrix($0.tall) })
+        let train = TensorTrain(modes: modes, cores: blocks.map { Matrix(converting: $0.tall) })
         let found = try TrainFit(objective, modes: modes).improved(train, passes: 2 * sweeps)
         guard found.ranks == ranks else {
             throw LinearAlgebraError.shapeMismatch(
@@ -48,13 +48,5 @@ extension TensorTrainOperator: AlternatingOperator {
                 Matrix(rows: rank, columns: rank) { Float(change[$0, $1]) }, next, columns: cores[index + 1].columns)
         }
         return stored
-    }
-}
-
-extension Matrix {
-    /// In Float.
-    fileprivate init(_ operand: MatrixOperand) {
-        self.init(uninitializedRows: operand.rows, columns: operand.columns)
-        convert(operand, into: MutableMatrixOperand(mutableView()))
     }
 }

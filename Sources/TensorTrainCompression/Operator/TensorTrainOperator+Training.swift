@@ -16,14 +16,14 @@ extension TensorTrainOperator: TrainableOperator {
             var part = tensor.reshaped(rows: 1, columns: tensor.count)
             if index > 0 {
                 let before = chain.contract(blocks, 0..<index).tall  // (S × r)
-                part = Self.product(
-                    before.transposed,
+                part = Matrix(
+                    product: before.transposed,
                     MatrixOperand(part.reshaped(rows: before.rows, columns: part.count / before.rows)))
             }
             if index + 1 < sizes.count {
                 let behind = chain.contract(blocks, index + 1..<sizes.count).wide  // (r' × S'')
-                part = Self.product(
-                    MatrixOperand(part.reshaped(rows: part.count / behind.columns, columns: behind.columns)),
+                part = Matrix(
+                    product: MatrixOperand(part.reshaped(rows: part.count / behind.columns, columns: behind.columns)),
                     behind.transposed)
             }
             let core = part.reshaped(rows: part.count / ranks[index + 1], columns: ranks[index + 1])
@@ -42,11 +42,5 @@ extension TensorTrainOperator: TrainableOperator {
         let others = (0..<core.rows).filter { !left.contains($0) }
         let source = core.view
         return Matrix(rows: others.count, columns: core.columns) { source[others[$0], $1] }
-    }
-
-    private static func product(_ a: MatrixOperand, _ b: MatrixOperand) -> Matrix {
-        var result = Matrix(uninitializedRows: a.rows, columns: b.columns)
-        multiply(a, b, into: result.mutableView())
-        return result
     }
 }
