@@ -13,8 +13,10 @@ struct BlockedProduct {
     private let bytes: Int
     /// Below this many operations, waking another thread costs more than it saves.
     private static let smallestShared = 2_000_000
-    /// Of fewer pieces of work than this, blocks are halved, so that the last piece keeps no thread waiting for long.
-    private static let fewestPieces = 16
+    /// Of fewer blocks than this, all are halved, so that sharing them out is even.
+    private static let fewestBlocks = 16
+    /// The last blocks, and the pieces that each is cut into, so that the end keeps no thread waiting for long.
+    private static let lastBlocks = (count: 4, pieces: 4)
 
     init(_ product: Product, _ set: InstructionSet) {
         self.product = product
@@ -95,20 +97,35 @@ struct BlockedProduct {
                 alongStride: source.columnStride, across: source.rows, depth: source.columns, target: target))
     }
 
+    /// A part of the rows of one of the last blocks.
+    private func piece(_ index: Int, of rows: Range<Int>) -> Range<Int> {
+        let tiles = (rows.count + kernels.tile.rows - 1) / kernels.tile.rows
+        let height = (tiles + Self.lastBlocks.pieces - 1) / Self.lastBlocks.pieces * kernels.tile.rows
+        let start = min(rows.lowerBound + index * height, rows.upperBound)
+        return start..<min(start + height, rows.upperBound)
+    }
+
     private func multiply(
         _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, isFirst: Bool, _ panels: Panels
     ) {
         let rowBlocks = evenPieces(rows.count, limit: blocking.blockRows, unit: kernels.tile.rows)
         let wideBlocks = evenPieces(columns.count, limit: blocking.blockColumns, unit: kernels.tile.columns)
         let columnBlocks =
-            rowBlocks.count * wideBlocks.count >= Self.fewestPieces
+            rowBlocks.count * wideBlocks.count >= Self.fewestBlocks
             ? wideBlocks
             : evenPieces(columns.count, limit: blocking.blockColumns / 2, unit: kernels.tile.columns)
         let operations = 2 * rows.count * columns.count * depth.count
+        let blocks = rowBlocks.count * columnBlocks.count
+        let uncut = max(0, blocks - Self.lastBlocks.count)
         // Neighbours in the order of work share the block of b, which is then still in a cache.
-        share(rowBlocks.count * columnBlocks.count, operations) { index, worker in
-            let blockRows = rowBlocks[index % rowBlocks.count]
-            let blockColumns = columnBlocks[index / rowBlocks.count]
+        share(uncut + (blocks - uncut) * Self.lastBlocks.pieces, operations) { index, worker in
+            let block = index < uncut ? index : uncut + (index - uncut) / Self.lastBlocks.pieces
+            var blockRows = rowBlocks[block % rowBlocks.count]
+            let blockColumns = columnBlocks[block / rowBlocks.count]
+            if index >= uncut {
+                blockRows = piece((index - uncut) % Self.lastBlocks.pieces, of: blockRows)
+                if blockRows.isEmpty { return }
+            }
             let row = rows.lowerBound + blockRows.lowerBound
             let column = columns.lowerBound + blockColumns.lowerBound
             var task = BlockProduct(

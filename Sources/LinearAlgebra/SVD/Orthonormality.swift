@@ -20,13 +20,9 @@ struct Orthonormality {
     func holds(_ a: Matrix) -> Bool { seemsToHold(a) || holdsForEveryElement(of: a) }
 
     private func seemsToHold(_ a: Matrix) -> Bool {
-        let count = Self.probes, random = CounterRandom(seed: 0x0E7)
-        var applied = Matrix(uninitializedRows: a.columns, columns: count)
+        let count = Self.probes
+        var applied: Matrix = CounterRandom(seed: 0x0E7).signMatrix(rows: a.columns, columns: count)
         let signs = applied.mutableView()
-        for i in 0..<a.columns {
-            let bits = random.bits(i)
-            for p in 0..<count { signs[i, p] = bits >> UInt64(p) & 1 == 0 ? 1 : -1 }
-        }
         var combined = Matrix(uninitializedRows: a.rows, columns: count)
         multiplyNarrow(MatrixOperand(a), MatrixOperand(signs.readable), into: combined.mutableView())
         multiplyNarrow(MatrixOperand(a).transposed, MatrixOperand(combined), into: signs, alpha: 1, beta: -1)
