@@ -18,10 +18,8 @@ import MatrixCore
 ///
 /// - Cost: 2r²n + ⅔r³ + 2kr² operations.
 struct DualFit {
-    /// A_p (r × r).
-    let pivots: MatrixOperand
-    /// A_q (k × r).
-    let others: MatrixOperand
+    /// Of A_p (r × r) and A_q (k × r).
+    let choice: RowChoice
     /// N (r × n).
     let noise: Matrix
     let dual: DualBasis
@@ -36,14 +34,13 @@ struct DualFit {
     func solution() -> Matrix? {
         var basis = dual.coordinates(of: noise)
         let view = basis.mutableView()
-        let exact = pivots
+        let exact = choice.pivotRows.view
         parallelFor(view.rows) { row in
-            for column in 0..<view.columns { view[row, column] += Float(exact[row, column]) }
+            for column in 0..<view.columns { view[row, column] += exact[row, column] }
         }
         guard let lu = try? PivotedLU(view.readable), lu.rank == view.rows else { return nil }
-        var solution = Matrix(uninitializedRows: others.rows, columns: others.columns)
+        var solution = choice.otherRows()
         let target = solution.mutableView()
-        convert(others, into: MutableMatrixOperand(target))
         lu.divide(target)
         let (gain, rounding) = gain(lu, target.readable)
         let allowed = max(Self.allowedShares.rounding * rounding, Self.allowedShares.truncation * dual.squaredLoss)
@@ -60,18 +57,22 @@ struct DualFit {
         func signs(_ scale: (Int) -> Double) -> Matrix {
             Matrix(rows: Self.probes, columns: count) { Float(random[$0, $1] < 0 ? -scale($1) : scale($1)) }
         }
-        func squaredNorm(_ rows: Matrix) -> Double {
-            var product = Matrix(uninitializedRows: x.rows, columns: rows.rows)
-            multiply(MatrixOperand(x), MatrixOperand(rows).transposed, into: product.mutableView())
-            return sumOfSquares(MatrixOperand(product)) / Double(Self.probes)
-        }
         guard let largest = lengths.max(), largest > 0, let least = dual.values.last else { return (0, 0) }
         // X K H^(-½) = X K Â⁻ᵀ S⁻¹, both scaled into the range of Float.
         var rows = signs { least / dual.values[$0] }
         lu.divide(rows.mutableView())
-        let drowned = Matrix(rows: Self.probes, columns: count) { rows[$0, $1] * Float(lengths[$1] / largest) }
-        let rounding = largest * squaredNorm(signs { (lengths[$0] / largest).squareRoot() })
-        return (squaredNorm(drowned) * (largest / least) * (largest / least), rounding)
+        let whole = signs { (lengths[$0] / largest).squareRoot() }
+        let both = Matrix(rows: 2 * Self.probes, columns: count) { row, column in
+            row < Self.probes
+                ? rows[row, column] * Float(lengths[column] / largest) : whole[row - Self.probes, column]
+        }
+        var product = Matrix(uninitializedRows: both.rows, columns: x.rows)
+        multiplyNarrow(MatrixOperand(x), MatrixOperand(both).transposed, into: product.mutableView().transposed)
+        func squaredNorm(_ rows: Range<Int>) -> Double {
+            sumOfSquares(MatrixOperand(product.view.rows(rows))) / Double(Self.probes)
+        }
+        let drowned = squaredNorm(0..<Self.probes), rounding = squaredNorm(Self.probes..<both.rows)
+        return (drowned * (largest / least) * (largest / least), largest * rounding)
     }
 
     /// What the noise of every row counts in the metric of the inputs, if that of its elements is independent.
@@ -79,12 +80,21 @@ struct DualFit {
         let lengths = AlignedBuffer<Double>(uninitializedCount: noise.rows)
         let view = noise.view, weights = dual.featureWeights
         parallelFor(noise.rows) { row in
-            var sum = 0.0
-            for column in weights.indices {
-                let value = Double(view[row, column])
-                sum += value * value * weights[column]
+            // Several sums, none of which waits for the other.
+            var sums = SIMD4<Double>(repeating: 0)
+            for first in stride(from: 0, to: weights.count - weights.count % 4, by: 4) {
+                let values = SIMD4<Double>(
+                    Double(view[row, first]), Double(view[row, first + 1]), Double(view[row, first + 2]),
+                    Double(view[row, first + 3]))
+                let scales = SIMD4<Double>(
+                    weights[first], weights[first + 1], weights[first + 2], weights[first + 3])
+                sums += values * values * scales
             }
-            lengths.base[row] = sum
+            for column in weights.count - weights.count % 4..<weights.count {
+                let value = Double(view[row, column])
+                sums[0] += value * value * weights[column]
+            }
+            lengths.base[row] = sums.sum()
         }
         return (0..<noise.rows).map { lengths.base[$0] }
     }

@@ -31,15 +31,14 @@ struct PivotForm {
     private static let normSteps = 8
 
     /// - Parameters:
-    ///   - a: (m × r), columns orthonormal or nearly.
+    ///   - choice: of rows of A (m × r), whose columns are orthonormal or nearly.
     ///   - b: (r × n).
     ///   - dual: of b, where the product is the optimum of the objective.
     init(
-        a: Matrix, b: Matrix, dual: DualBasis? = nil, objective: Objective, storedAs type: ElementType
+        _ choice: RowChoice, b: Matrix, dual: DualBasis? = nil, objective: Objective, storedAs type: ElementType
     ) throws(LinearAlgebraError) {
-        let choice = try RowChoice(of: a)
         var rows = Matrix(uninitializedRows: choice.pivots.count, columns: b.columns)
-        multiply(choice.pivotRows, MatrixOperand(b), into: rows.mutableView())
+        multiply(MatrixOperand(choice.pivotRows), MatrixOperand(b), into: rows.mutableView())
         var stored = MatrixOperand(rows)
         var fitted: Matrix?
         if type.bytes < ElementType.float32.bytes, let rounded = StoredTensor(stored, as: type).operand() {
@@ -62,7 +61,7 @@ struct PivotForm {
     ) throws(LinearAlgebraError) -> Matrix? {
         if let dual {
             subtract(&rows, from: stored)
-            let fit = DualFit(pivots: choice.pivotRows, others: choice.otherRows, noise: rows, dual: dual)
+            let fit = DualFit(choice: choice, noise: rows, dual: dual)
             if let found = fit.solution() { return found }
         }
         let target = try target(choice, objective, stored: stored)
@@ -112,54 +111,27 @@ struct PivotForm {
 
     /// Some rows of a matrix, in its type.
     static func rows(_ rows: [Int], of matrix: MatrixOperand) -> MatrixOperand {
-        let length = matrix.columns * matrix.type.bytes
-        let buffer = AlignedBuffer<UInt8>(uninitializedCount: rows.count * length)
-        let block = 16
-        parallelFor((rows.count + block - 1) / block) { piece in
-            for place in piece * block..<min((piece + 1) * block, rows.count) {
-                let target = MutableMatrixOperand(
-                    base: UnsafeMutableRawPointer(buffer.base + place * length), type: matrix.type, rows: 1,
-                    columns: matrix.columns, rowStride: matrix.columns, owner: buffer)
-                convert(matrix.rows(rows[place]..<rows[place] + 1), into: target)
-            }
-        }
+        let buffer = AlignedBuffer<UInt8>(uninitializedCount: rows.count * matrix.columns * matrix.type.bytes)
+        copy(
+            rows, of: matrix,
+            into: MutableMatrixOperand(
+                base: UnsafeMutableRawPointer(buffer.base), type: matrix.type, rows: rows.count,
+                columns: matrix.columns, rowStride: matrix.columns, owner: buffer))
         return MatrixOperand(
             base: UnsafeRawPointer(buffer.base), type: matrix.type, rows: rows.count, columns: matrix.columns,
             rowStride: matrix.columns, owner: buffer)
     }
-}
 
-/// Rows that span A (m × r), and the others in terms of them.
-private struct RowChoice {
-    /// Ascending.
-    let pivots: [Int]
-    /// The others, ascending.
-    let rest: [Int]
-    /// A_p (r × r).
-    let pivotRows: MatrixOperand
-    /// A_q ((m − r) × r).
-    let otherRows: MatrixOperand
-    private let a: Matrix
-
-    init(of a: Matrix) throws(LinearAlgebraError) {
-        self.a = a
-        pivots = try PivotRows.selectRows(of: a.view, count: a.columns)
-        var isPivot = [Bool](repeating: false, count: a.rows)
-        for row in pivots { isPivot[row] = true }
-        rest = isPivot.indices.filter { !isPivot[$0] }
-        pivotRows = PivotForm.rows(pivots, of: MatrixOperand(a))
-        otherRows = PivotForm.rows(rest, of: MatrixOperand(a))
-    }
-
-    /// C = A_q A_p⁻¹; what the pivots span of it, where they are dependent.
-    func interpolation() throws(LinearAlgebraError) -> Matrix {
-        var basis = Matrix(uninitializedRows: pivotRows.rows, columns: pivotRows.columns)
-        convert(pivotRows, into: MutableMatrixOperand(basis.mutableView()))
-        let lu = try PivotedLU(basis.view)
-        guard lu.rank == basis.rows else { return try PivotRows(of: a.view, count: a.columns).interpolation }
-        var result = Matrix(uninitializedRows: otherRows.rows, columns: otherRows.columns)
-        convert(otherRows, into: MutableMatrixOperand(result.mutableView()))
-        lu.divide(result.mutableView())
-        return result
+    /// target ← some rows of a matrix, in the type of the target.
+    static func copy(_ rows: [Int], of matrix: MatrixOperand, into target: MutableMatrixOperand) {
+        let block = 16
+        parallelFor((rows.count + block - 1) / block) { piece in
+            for place in piece * block..<min((piece + 1) * block, rows.count) {
+                let row = MutableMatrixOperand(
+                    base: target.base + place * target.rowStride * target.type.bytes, type: target.type, rows: 1,
+                    columns: target.columns, rowStride: target.rowStride, owner: target.owner)
+                convert(matrix.rows(rows[place]..<rows[place] + 1), into: row)
+            }
+        }
     }
 }

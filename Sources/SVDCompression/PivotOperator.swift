@@ -110,12 +110,23 @@ public struct PivotOperator: FactoredOperator {
         return result
     }
 
-    /// T − C W'_pivot ((m − r) × n) for rows T.
-    func otherRows(subtractedFrom rows: MatrixOperand) -> Matrix {
-        var left = Matrix(uninitializedRows: rows.rows, columns: rows.columns)
-        convert(rows, into: MutableMatrixOperand(left.mutableView()))
-        multiply(coefficients, pivotRows, into: left.mutableView(), alpha: -1, beta: 1)
-        return left
+    /// Rows of W' that are made at a time: few enough to stay in a cache, enough for a product.
+    private static let rowsPerPart = 2304
+
+    /// ‖T_q − C W'_pivot‖_F² for the rows q of T (m × n) that are no pivots.
+    func squaredErrorOfOtherRows(_ others: [Int], of target: MatrixOperand) -> Double {
+        // Of the same size for every rank, so that the memory of one serves the next.
+        var memory = Matrix(uninitializedRows: min(Self.rowsPerPart, outFeatures), columns: inFeatures)
+        let left = memory.mutableView(), parts = (others.count + Self.rowsPerPart - 1) / Self.rowsPerPart
+        var sum = 0.0
+        for index in 0..<parts {
+            let part = index * others.count / parts..<(index + 1) * others.count / parts
+            let rows = left.rows(0..<part.count)
+            PivotForm.copy(Array(others[part]), of: target, into: MutableMatrixOperand(rows))
+            multiply(coefficients.rows(part), pivotRows, into: rows, alpha: -1, beta: 1)
+            sum += sumOfSquares(MatrixOperand(rows.readable))
+        }
+        return sum
     }
 
     /// The pivots, then the others, ascending.

@@ -148,7 +148,7 @@ public struct SVDCompressor: Compressor {
     }
 
     /// One decomposition at the largest rank, whatever the storages and the budgets; by the randomised route, which
-    /// depends on the rank, one for each.
+    /// depends on the rank, one for each. The largest rank comes first, because its pivot rows hold those of the others.
     public static func compress(
         _ group: [CompressionTask], variants: [CompressionVariant],
         receive: (_ variant: Int, [CompressionOutcome]) throws -> Void
@@ -161,8 +161,9 @@ public struct SVDCompressor: Compressor {
         let shared = SharedTruncation(
             task.objective, route: compressors[0].route,
             requests.filter { request in request.rule.rank(for: request.budget).map(request.rule.saves) ?? true })
-        for (index, variant) in variants.enumerated() {
-            try receive(index, [try compressors[index].compress(task, budget: variant.budget, shared)])
+        let ranks = requests.map { $0.computedSize ?? 0 }
+        for index in variants.indices.sorted(by: { (ranks[$1], $0) < (ranks[$0], $1) }) {
+            try receive(index, [try compressors[index].compress(task, budget: variants[index].budget, shared)])
         }
     }
 
@@ -203,7 +204,7 @@ public struct SVDCompressor: Compressor {
         let (svd, rank) = try shared.truncation(for: SharedTruncation.Request(rule: rule, budget: budget))
         var stages = StageTimes(decomposing: (ContinuousClock.now - start) / .seconds(1), svd.evidence)
         guard rule.saves(rank) else { return .dense(Self.reason(rule, rank)) }
-        let forms = TruncatedForms(task: task, problem: shared.problem, svd: svd)
+        let forms = TruncatedForms(task: task, shared: shared, svd: svd)
         switch storage {
         case .factors:
             let factors = stages.timed("measure") { forms.factors(rank: rank) }

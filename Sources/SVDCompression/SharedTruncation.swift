@@ -1,4 +1,5 @@
 import CompressionCore
+import Kernels
 import LinearAlgebra
 
 /// A weighted problem, decomposed once for all sizes that are asked for.
@@ -15,7 +16,9 @@ final class SharedTruncation {
 
     /// Whitened when it is first needed.
     private(set) lazy var problem = WhitenedProblem(objective)
-    private let objective: Objective
+    /// ‖T‖_F².
+    private(set) lazy var squaredNorm = sumOfSquares(objective.target)
+    let objective: Objective
     private let method: TruncatedSVD
     /// By which the spectrum was found.
     private var explored: NestedTruncation?
@@ -23,6 +26,8 @@ final class SharedTruncation {
     private var sized: NestedTruncation?
     private var accurate: NestedTruncation?
     private let requests: [Request]
+    /// The pivot rows of the largest rank so far, which are those of smaller ones too.
+    let choices = NestedPivots()
 
     init(_ objective: Objective, route: TruncatedSVD.Route, _ requests: [Request]) {
         self.objective = objective

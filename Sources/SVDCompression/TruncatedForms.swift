@@ -7,8 +7,11 @@ import Safetensors
 /// A matrix decomposed once, from which forms of several ranks and storages are made.
 struct TruncatedForms {
     let task: CompressionTask
-    let problem: WhitenedProblem
+    /// What other ranks have in common with these.
+    let shared: SharedTruncation
     let svd: SVDResult
+
+    private var problem: WhitenedProblem { shared.problem }
 
     /// A form as it would be written.
     struct Candidate {
@@ -34,8 +37,8 @@ struct TruncatedForms {
         let objective = task.objective
         let exact = problem.basis(of: svd, rank: rank)
         let found = try PivotForm(
-            a: exact.a, b: exact.b, dual: DualBasis(objective, svd, rank: rank), objective: objective,
-            storedAs: task.member.factorType)
+            RowChoice(of: exact.a, shared.choices), b: exact.b, dual: DualBasis(objective, svd, rank: rank),
+            objective: objective, storedAs: task.member.factorType)
         let error = objective.isPlain ? plainError(of: found) : objective.relativeError(of: found.form)
         var candidate = Candidate(form: found.form, error: error, rank: rank, exact: exact)
         candidate.details["largest_coefficient"] = JSON(found.largestCoefficient)
@@ -48,9 +51,8 @@ struct TruncatedForms {
         let target = task.objective.target, form = found.form
         let pivots = PivotForm.rows(form.rows.prefix(form.rank).map { Int($0) }, of: target)
         let lost =
-            sumOfSquaredDifferences(pivots, form.pivotRows)
-            + sumOfSquares(MatrixOperand(form.otherRows(subtractedFrom: PivotForm.rows(found.rest, of: target))))
-        let norm = sumOfSquares(target)
+            sumOfSquaredDifferences(pivots, form.pivotRows) + form.squaredErrorOfOtherRows(found.rest, of: target)
+        let norm = shared.squaredNorm
         return norm > 0 ? (lost / norm).squareRoot() : lost == 0 ? 0 : .infinity
     }
 
@@ -83,25 +85,37 @@ struct TruncatedForms {
         return lost / pow2(norm)
     }
 
-    /// Vectors of random signs behind the estimate of the rounding error.
-    private static let probes = 32
+    /// Vectors of random signs behind the estimate of the rounding error: as many numbers of a component come of it as
+    /// the first says, from no fewer vectors than the second and no more than the third.
+    private static let probes = (numbers: 8192, least: 16, most: 32)
 
     /// ‖W'_stored − W'‖_F / ‖T‖_F, estimated from what both make of random signs: within one or two per cent, as the
     /// noise has no direction. The product itself would cost as much as choosing the rows.
     private func roundingError(of candidate: Candidate) -> Double {
-        let norm = sumOfSquares(task.objective.target)
+        let norm = shared.squaredNorm
         guard norm > 0 else { return 0 }
         let (a, b) = candidate.exact
-        let random: Matrix = CounterRandom(seed: 0, stream: 0x524F_554E_44).normalMatrix(
-            rows: Self.probes, columns: b.columns)
-        let signs = Matrix(rows: random.rows, columns: random.columns) { random[$0, $1] < 0 ? -1 : 1 }
-        var inner = Matrix(uninitializedRows: signs.rows, columns: b.rows)
-        var exact = Matrix(uninitializedRows: signs.rows, columns: a.rows), stored = exact
-        multiply(MatrixOperand(signs), MatrixOperand(b).transposed, into: inner.mutableView())
-        multiply(MatrixOperand(inner), MatrixOperand(a).transposed, into: exact.mutableView())
+        let count = min(max(Self.probes.numbers / max(candidate.rank, 1), Self.probes.least), Self.probes.most)
+        let signs = Self.signs(rows: count, columns: b.columns)
+        var inner = Matrix(uninitializedRows: b.rows, columns: count)
+        var exact = Matrix(uninitializedRows: count, columns: a.rows), stored = exact
+        multiplyNarrow(MatrixOperand(b), MatrixOperand(signs).transposed, into: inner.mutableView())
+        multiplyNarrow(MatrixOperand(a), MatrixOperand(inner), into: exact.mutableView().transposed)
         candidate.form.apply(signs.view, into: stored.mutableView())
-        let squared = sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(stored)) / Double(Self.probes)
+        let squared = sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(stored)) / Double(count)
         return (squared / norm).squareRoot()
+    }
+
+    /// At most 64 rows: the bits of one random number are those of a column.
+    private static func signs(rows: Int, columns: Int) -> Matrix {
+        let random = CounterRandom(seed: 0, stream: 0x524F_554E_44)
+        var signs = Matrix(uninitializedRows: rows, columns: columns)
+        let target = signs.mutableView()
+        for column in 0..<columns {
+            let bits = random.bits(column)
+            for row in 0..<rows { target[row, column] = bits >> UInt64(row) & 1 == 0 ? 1 : -1 }
+        }
+        return signs
     }
 
     private func pow2(_ value: Double) -> Double { value * value }

@@ -86,8 +86,8 @@ import Testing
         for (m, n, r) in [(40, 30, 12), (25, 60, 20), (33, 33, 32), (20, 15, 1)] {
             for objective in try objectives(target(m, n, condition: condition)) {
                 let (a, b, dual) = try truncated(objective, rank: r)
-                let fast = try PivotForm(a: a, b: b, dual: dual, objective: objective, storedAs: type)
-                let slow = try PivotForm(a: a, b: b, objective: objective, storedAs: type)
+                let fast = try PivotForm(RowChoice(of: a), b: b, dual: dual, objective: objective, storedAs: type)
+                let slow = try PivotForm(RowChoice(of: a), b: b, objective: objective, storedAs: type)
                 #expect(fast.rest == slow.rest)
                 let error = objective.relativeError(of: fast.form), least = objective.relativeError(of: slow.form)
                 // Rounding of the coefficients makes either the better one by chance, of so few by some per cent.
@@ -103,18 +103,17 @@ import Testing
     @Test(arguments: [(1e-3, true), (3.0, false)]) func itSolvesWhatItSays(level: Double, isFitted: Bool) throws {
         let objective = Objective(target: MatrixOperand(try target(30, 24, condition: 20)))
         let (a, _, dual) = try truncated(objective, rank: 9)
-        let pivots = try PivotRows.selectRows(of: a.view, count: 9)
-        let rest = (0..<30).filter { !pivots.contains($0) }
+        let choice = try RowChoice(of: a)
+        #expect(try choice.pivots == PivotRows.selectRows(of: a.view, count: 9))
+        #expect(choice.rest == (0..<30).filter { !choice.pivots.contains($0) })
         let normal: Matrix = CounterRandom(seed: 5).normalMatrix(rows: 9, columns: 24)
         let noise = Matrix(rows: 9, columns: 24) { normal[$0, $1] * Float(level) / 30 }
         let found = try #require(dual)
-        let fit = DualFit(
-            pivots: PivotForm.rows(pivots, of: MatrixOperand(a)), others: PivotForm.rows(rest, of: MatrixOperand(a)),
-            noise: noise, dual: found)
+        let fit = DualFit(choice: choice, noise: noise, dual: found)
         guard let x = fit.solution() else { return #expect(!isFitted) }
         #expect(isFitted)
         let moved = found.coordinates(of: noise)
-        let basis = Matrix(rows: 9, columns: 9) { a[pivots[$0], $1] + moved[$0, $1] }
-        #expect(difference(x, basis) { Double(a[rest[$0], $1]) } < 1e-4)
+        let basis = Matrix(rows: 9, columns: 9) { a[choice.pivots[$0], $1] + moved[$0, $1] }
+        #expect(difference(x, basis) { Double(a[choice.rest[$0], $1]) } < 1e-4)
     }
 }

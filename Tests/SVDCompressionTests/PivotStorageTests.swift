@@ -138,7 +138,7 @@ import Testing
         let problem = WhitenedProblem(objective)
         let svd = try problem.decompose { try TruncatedSVD(route: .direct).decompose($0, rank: 6) }
         let (a, b) = problem.basis(of: svd, rank: 6)
-        let fitted = try PivotForm(a: a, b: b, objective: objective, storedAs: .bfloat16)
+        let fitted = try PivotForm(RowChoice(of: a), b: b, objective: objective, storedAs: .bfloat16)
         let form = fitted.form
         let pivots = form.index.array(of: Int32.self).map { Int($0) }
         let rows = try #require(form.pivot.operand())

@@ -134,9 +134,10 @@ import Testing
         let variants = [Budget.keep(0.2), .rank(40), .keep(0.7), .energy(0.5), .keep(0.1)].map {
             CompressionVariant(SVDCompressor(), budget: $0)
         }
-        var together: [CompressionOutcome] = []
-        try SVDCompressor.compress([task], variants: variants) { _, outcomes in together += outcomes }
-        for (variant, outcome) in zip(variants, together) {
+        var together: [Int: CompressionOutcome] = [:]
+        try SVDCompressor.compress([task], variants: variants) { together[$0] = $1[0] }
+        for (index, variant) in variants.enumerated() {
+            let outcome = try #require(together[index])
             let alone = try variant.compressor.compress([task], budget: variant.budget)[0]
             guard case .compressed(let left, let evidence) = outcome, case .compressed(let right, _) = alone else {
                 Issue.record("\(variant.budget) is not compressed")

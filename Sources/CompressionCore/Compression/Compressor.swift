@@ -68,8 +68,8 @@ public protocol Compressor: Sendable {
     ///
     /// - Parameters:
     ///   - variants: compressors of this method, which may differ in all of their settings, each with its budget.
-    ///   - receive: takes the outcomes of every variant, in order: to the bit those of `compress(_:budget:)`. They are
-    ///     not kept, so memory is that of one variant at a time.
+    ///   - receive: takes the outcomes of every variant, in the order that suits the method: to the bit those of
+    ///     `compress(_:budget:)`. They are not kept, so memory is that of one variant at a time.
     static func compress(
         _ group: [CompressionTask], variants: [CompressionVariant],
         receive: (_ variant: Int, [CompressionOutcome]) throws -> Void

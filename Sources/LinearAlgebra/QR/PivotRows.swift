@@ -39,7 +39,7 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
 
         public init(largestEntryBound: Double? = nil) { self.largestEntryBound = largestEntryBound }
 
-        fileprivate func eliminates(_ count: Int) -> Bool {
+        func eliminates(_ count: Int) -> Bool {
             switch search {
             case .norms: false
             case .elimination: true

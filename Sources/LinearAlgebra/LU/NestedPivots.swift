@@ -1,0 +1,53 @@
+import Kernels
+import MatrixCore
+
+/// Rows that span the leading columns of a matrix, as many as there are columns, for one number of columns after another.
+///
+/// Where rows are chosen by elimination, those of leading columns are the first pivots of the whole matrix, to the bit
+/// (`PivotedLU`). So the pivots of a matrix are kept, and serve every later one that it begins with: matrices with many
+/// columns are to come before those with few.
+///
+/// - Cost: that of `PivotRows.selectRows`; of a matrix that an earlier one begins with, that of comparing the two.
+public final class NestedPivots {
+    /// A matrix, and its pivots in the order of the columns.
+    private var known: (matrix: Matrix, pivots: [Int])?
+
+    public init() {}
+
+    /// What `PivotRows.selectRows` gives for as many rows as a (m × r) has columns.
+    /// - Throws: as that.
+    public func selectRows(of a: Matrix) throws(LinearAlgebraError) -> [Int] {
+        var options = PivotRows<Float>.Options()
+        guard options.eliminates(a.columns), a.columns <= a.rows else {
+            return try PivotRows.selectRows(of: a.view, count: a.columns, options: options)
+        }
+        if let known, a.columns <= known.pivots.count, Self.begins(known.matrix, with: a) {
+            return known.pivots[..<a.columns].sorted()
+        }
+        let lu = try PivotedLU(a.view)
+        guard lu.rank == a.columns else {
+            options.search = .norms
+            return try PivotRows.selectRows(of: a.view, count: a.columns, options: options)
+        }
+        known = (a, Array(lu.permutation[..<a.columns]))
+        return lu.permutation[..<a.columns].sorted()
+    }
+
+    /// Whether the leading columns of a matrix are another, to the bit.
+    private static func begins(_ matrix: Matrix, with leading: Matrix) -> Bool {
+        guard matrix.rows == leading.rows, matrix.columns >= leading.columns else { return false }
+        let whole = matrix.view, part = leading.view, rowsPerPiece = 64
+        let pieces = (part.rows + rowsPerPiece - 1) / rowsPerPiece
+        let differences = AlignedBuffer<UInt32>(uninitializedCount: pieces)
+        parallelFor(pieces) { piece in
+            var difference: UInt32 = 0
+            for row in piece * rowsPerPiece..<min((piece + 1) * rowsPerPiece, part.rows) {
+                let left = UnsafeRawPointer(whole.base + row * whole.rowStride).assumingMemoryBound(to: UInt32.self)
+                let right = UnsafeRawPointer(part.base + row * part.rowStride).assumingMemoryBound(to: UInt32.self)
+                for column in 0..<part.columns { difference |= left[column] ^ right[column] }
+            }
+            differences.base[piece] = difference
+        }
+        return (0..<pieces).allSatisfy { differences.base[$0] == 0 }
+    }
+}
