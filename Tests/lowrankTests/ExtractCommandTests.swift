@@ -80,7 +80,7 @@ struct ExtractCommandTests {
         #expect(try !folder.content(of: "dense").keys.contains { $0.hasPrefix("peft") })
     }
 
-    @Test("--rank caps the rank, and equal checkpoints give an empty adapter")
+    @Test("--rank caps the rank, and the smallest share of the difference is a rank of one")
     func caps() throws {
         try run(["compress", ModelFolder.fixture, "-o", folder.at("small"), "--keep", "0.5"])
         try run([
@@ -93,9 +93,41 @@ struct ExtractCommandTests {
             "--include", "q_proj",
         ])
         #expect(try JSON.parse(file: folder.at("attention/adapter_config.json"))["target_modules"]?.array?.count == 5)
+        try run([
+            "extract-lora", ModelFolder.fixture, "--base", folder.at("small"), "-o", folder.at("least"), "--energy",
+            "1e-17",
+        ])
+        let ranks = try JSON.parse(file: folder.at("least/adapter_config.json"))["rank_pattern"]?.object?.entries ?? []
+        #expect(ranks.count == 35 && ranks.allSatisfy { $0.value.int == 1 })
+    }
+
+    @Test("there is no adapter without a difference: PEFT could not load it")
+    func noDifference() throws {
         let copy = try folder.copyOfFixture()
-        try run(["extract-lora", ModelFolder.fixture, "--base", copy, "-o", folder.at("none")])
-        #expect(try JSON.parse(file: folder.at("none/adapter_config.json"))["target_modules"]?.array?.isEmpty == true)
+        let equal = try ProgramRun.of(["extract-lora", ModelFolder.fixture, "--base", copy, "-o", folder.at("none")])
+        #expect(equal.code == 3 && equal.errors.contains("every selected matrix is the same as in \(copy)"))
+        #expect(try folder.names == ["model"])
+        // What a compression without a loss would export.
+        let words = [
+            "compress", ModelFolder.fixture, "-o", folder.at("small"), "--max-error", "1e-6", "--export", "peft", "-q",
+        ]
+        let lossless = try ProgramRun.of(words)
+        #expect(lossless.code == 0 && lossless.errors.contains("peft is left out"), "\(lossless.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.at("small/peft")))
+    }
+
+    @Test("a weight that is not a number is no equal one")
+    func numbersThatAreNone() throws {
+        let copy = try folder.copyOfFixture(), path = copy + "/model.safetensors"
+        let tensor = try #require(try SafetensorsFile(path: path).tensor(named: Self.module + ".weight"))
+        let start = tensor.byteRange.lowerBound
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        (bytes[start], bytes[start + 1]) = (0xC0, 0x7F)
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let found = try ProgramRun.of([
+            "extract-lora", copy, "--base", ModelFolder.fixture, "-o", folder.at("out"), "-q",
+        ])
+        #expect(found.code == 3 && found.errors.contains(Self.module), "\(found.errors)")
     }
 
     @Test("the rank of an adapter without an adapter is refused")

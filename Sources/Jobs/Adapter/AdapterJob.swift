@@ -12,6 +12,9 @@ import Safetensors
 /// experts go into the stacks that transformers 5 holds them in (`AdapterContent`). Tensors that are no linear layer
 /// are left out. Memory holds two matrices and the adapter.
 ///
+/// Where no matrix differs there is no adapter: PEFT refuses one without a target (`inject_adapter`: "No modules were
+/// targeted") and one of rank 0. mergekit writes factors of zeros then, as many numbers as the rank asks for.
+///
 /// - Source: the layout is that of PEFT 0.17, of experts that of 0.21; taking the best approximation of the difference
 ///   is what mergekit-extract-lora does, with one rank for all.
 public struct AdapterJob: Sendable {
@@ -37,20 +40,27 @@ public struct AdapterJob: Sendable {
         self.force = force
     }
 
+    /// - Throws: `JobError.badInput` where no selected matrix differs.
     public func run(
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never
     ) throws -> AdapterResult {
         let request = OutputRequest(output, inputs: [model, base], force: force)
         try request.validate()
         return try StagedOutput.write(request, resumable: nil) {
-            try write(to: $0.path, progress, interruption)
+            guard let result = try write(to: $0.path, progress, interruption) else {
+                throw JobError.badInput(
+                    "every selected matrix is the same as in \(base), so there is nothing to write an adapter of; give "
+                        + "the checkpoint that was changed, and the one before", file: model)
+            }
+            return result
         }
     }
 
     /// Fills a folder that exists.
+    /// - Returns: nil, and nothing is written, where no selected matrix differs.
     func write(
         to folder: String, _ progress: any ProgressReporter, _ interruption: Interruption
-    ) throws -> AdapterResult {
+    ) throws -> AdapterResult? {
         let a = try Checkpoint(path: model)
         let b = try Checkpoint(path: base)
         let weights = (a: Originals(a), b: Originals(b))
@@ -78,6 +88,7 @@ public struct AdapterJob: Sendable {
         content.finish(experts: targets.experts)
         progress.end()
         try warnOfOthers(a, b, chosen.map(\.module), progress)
+        if content.tensors.isEmpty { return nil }
         result.parameters = content.tensors.reduce(0) { $0 + $1.tensor.elementCount }
         try save(content.tensors, to: folder + "/adapter_model.safetensors")
         let config = AdapterConfig(content: content, base: b.isCompressed ? nil : base, model: a)

@@ -10,15 +10,18 @@ public enum AdapterRank: Sendable, Equatable {
     /// Below this share of the largest singular value there is only the rounding of Float.
     private static let noise = 1e-6
 
+    /// At least one: PEFT knows no rank 0.
     /// - Parameter spectrum: singular values, descending.
     func rank(of spectrum: [Double]) -> Int {
         let first = spectrum.first ?? 0
         let known = spectrum.prefix { $0 > first * Self.noise }
-        switch self {
-        case .rank(let limit): return min(limit, known.count)
-        case .energy(let share): return Self.fewest(known, leaving: 1 - share)
-        case .error(let bound): return Self.fewest(known, leaving: bound * bound)
-        }
+        let rank =
+            switch self {
+            case .rank(let limit): min(limit, known.count)
+            case .energy(let share): Self.fewest(known, leaving: 1 - share)
+            case .error(let bound): Self.fewest(known, leaving: bound * bound)
+            }
+        return max(rank, 1)
     }
 
     private static func fewest(_ values: ArraySlice<Double>, leaving share: Double) -> Int {

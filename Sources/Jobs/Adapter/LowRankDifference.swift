@@ -20,7 +20,8 @@ struct LowRankDifference {
     init?(_ target: MatrixOperand, _ base: MatrixOperand, rank rule: AdapterRank, type: ElementType) throws {
         let difference = Matrix(rows: target.rows, columns: target.columns) { Float(target[$0, $1] - base[$0, $1]) }
         let operand = MatrixOperand(difference)
-        guard sumOfSquares(operand) > 0 else { return nil }
+        // A sum that is no number is not zero either: the decomposition says where it is.
+        guard sumOfSquares(operand) != 0 else { return nil }
         let svd = try TruncatedSVD().decompose(operand) { rule.rank(of: $0) }
         rank = svd.rank
         let roots = svd.kept.map { Float($0.squareRoot()) }

@@ -142,7 +142,10 @@ public struct CompressJob: Sendable {
         }
         let job = AdapterJob(
             model: request.checkpoint, base: output, output: folder, rank: rank, selection: request.selection)
-        _ = try job.write(to: folder, progress, interruption)
+        if try job.write(to: folder, progress, interruption) == nil {
+            try FileSystem.removeTree(folder)
+            progress.log(.warning, "no matrix lost anything, so there is no adapter to write: peft is left out")
+        }
     }
 
     /// What the result depends on: the checkpoint, and the files that say how to treat it.
