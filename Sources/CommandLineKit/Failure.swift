@@ -19,8 +19,14 @@ public struct Failure: Error, Sendable, Equatable {
     public var sentence: String {
         var sentence = message
         if let tensor, !message.contains(tensor) { sentence = "tensor \(tensor): " + sentence }
-        if let file, !message.contains(file) { sentence = "\(file): " + sentence }
+        if let file, !isNamed(file) { sentence = "\(file): " + sentence }
         return sentence
+    }
+
+    /// A folder may be called `model`, which many messages speak of: without a slash only certain places are its.
+    private func isNamed(_ file: String) -> Bool {
+        if file.contains("/") { return message.contains(file) }
+        return ["\(file):", "\(file) ", "the output \(file) "].contains(where: message.hasPrefix)
     }
 
     /// `{"error":{…}}`, the form printed on standard output with `--json`.

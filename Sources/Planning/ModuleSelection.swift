@@ -71,7 +71,7 @@ public struct ModuleSelection: Sendable, Equatable {
             do {
                 expression = try Regex(pattern)
             } catch {
-                throw .badPattern(pattern, reason: "\(error)")
+                throw .badPattern(option: option, pattern: pattern, reason: "\(error)")
             }
             let matching = modules.filter { $0.firstMatch(of: expression) != nil }
             if matching.isEmpty { throw .patternMatchesNothing(option: option, pattern: pattern) }

@@ -1,6 +1,6 @@
 /// What can be wrong with a request before any work.
 public enum PlanningError: Error, Equatable, Sendable {
-    case badPattern(String, reason: String)
+    case badPattern(option: String, pattern: String, reason: String)
     /// The pattern matches no linear layer.
     case patternMatchesNothing(option: String, pattern: String)
     case layersMissing(String, count: Int)
@@ -21,8 +21,8 @@ public enum PlanningError: Error, Equatable, Sendable {
 extension PlanningError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .badPattern(let pattern, let reason):
-            "\"\(pattern)\" is not a regular expression: \(reason)"
+        case .badPattern(let option, let pattern, let reason):
+            "--\(option) \"\(pattern)\" is not a regular expression: \(reason)"
         case .patternMatchesNothing(let option, let pattern):
             "--\(option) \"\(pattern)\" matches no linear layer; `lowrank inspect CKPT --tensors` lists their names"
         case .layersMissing(let selection, let count):

@@ -19,7 +19,7 @@ enum Sample {
     static let parameters = Option("target-params", .count(), help: "Parameters of the whole output")
     static let method = Setting("method", .choice("NAME"), default: Method.svd, help: "How to compress")
     static let shift = Option("shift", .number("X"), help: "Any number")
-    static let include = OptionList("include", .text("REGEX"), style: .repeated, help: "Modules to take")
+    static let include = OptionList("include", .pattern(), style: .repeated, help: "Modules to take")
     static let text = OptionList("text", .file(), style: .variadic, help: "Texts to read")
     static let sizes = Option("sizes", .commaSeparated(.integer("N", from: 1)), help: "Sizes to try")
     static let secret = Flag("secret", help: "Not shown", hidden: true)

@@ -45,6 +45,15 @@ struct UsageErrorTests {
             "compress m -o o --rank 1 --sizes 1,,2",
             "--sizes '1,,2': expected values separated by commas, each a whole number of at least 1"
         ),
+        (
+            "compress m -o o --rank 1 --include (",
+            #"--include '(': expected a regular expression such as 'mlp\.(up|down)_proj'; "#
+                + "expected ')'; a sign that means itself has a backslash before it"
+        ),
+        (
+            "compress m -o o --rank 1 --include=",
+            #"--include '': expected a regular expression such as 'mlp\.(up|down)_proj'; it is empty"#
+        ),
         ("compress m -o o --keep 1 --keep 1", "--keep is given twice"),
         ("compress m -o o --rank 1 --keep 1", "one target only: --keep and --rank are given"),
         ("compress m -o o", "no target: give one of --keep, --rank, --target-size, --target-params"),

@@ -44,6 +44,18 @@ struct ProcessTests {
         #expect(failure.sentence == "a.safetensors: tensor \"w\": there is no such tensor")
     }
 
+    @Test func aFileThatIsCalledLikeAWordOfTheMessageIsNamed() {
+        let table: [(file: String, message: String, sentence: String)] = [
+            ("model", "the model has 5 layers", "model: the model has 5 layers"),
+            ("model", "model: cannot open", "model: cannot open"),
+            ("x", "the output x is the input y", "the output x is the input y"),
+            ("a/model", "nothing in a/model is compressed", "nothing in a/model is compressed"),
+        ]
+        for (file, message, sentence) in table {
+            #expect(Failure(.badInput, message, file: file).sentence == sentence)
+        }
+    }
+
     @Test func errorsLearnWhereTheyHappened() {
         let message = "the element at row 1, column 2 is not a finite number"
         #expect(throws: Failure(.badInput, message, file: "f", tensor: "w")) {

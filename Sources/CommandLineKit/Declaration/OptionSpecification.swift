@@ -47,12 +47,15 @@ public struct ValueSpecification: Sendable {
     public let completion: ValueCompletion
     /// The typed value, or nil if the text is not one.
     let parse: @Sendable (String) -> (any Sendable)?
+    /// What is wrong with a text that is no value, where more can be said than what is expected.
+    let explain: @Sendable (String) -> String?
 
     init<Value>(_ format: ValueFormat<Value>) {
         placeholder = format.placeholder
         expectation = format.expectation
         completion = format.completion
         parse = { text in format.parse(text) }
+        explain = format.explain
     }
 
     /// Of a flag, which has no value.

@@ -10,16 +10,20 @@ public struct ValueFormat<Value: Sendable>: Sendable {
     let parse: @Sendable (String) -> Value?
     /// The value as a user would write it; shown as the default.
     let describe: @Sendable (Value) -> String
+    /// What is wrong with a text that is no value, where more can be said than what is expected.
+    let explain: @Sendable (String) -> String?
 
     public init(
         _ placeholder: String, expectation: String, completion: ValueCompletion = .nothing,
-        parse: @escaping @Sendable (String) -> Value?, describe: @escaping @Sendable (Value) -> String = { "\($0)" }
+        parse: @escaping @Sendable (String) -> Value?, describe: @escaping @Sendable (Value) -> String = { "\($0)" },
+        explain: @escaping @Sendable (String) -> String? = { _ in nil }
     ) {
         self.placeholder = placeholder
         self.expectation = expectation
         self.completion = completion
         self.parse = parse
         self.describe = describe
+        self.explain = explain
     }
 }
 
@@ -37,6 +41,25 @@ extension ValueFormat where Value == String {
     /// Any text, empty too.
     public static func text(_ placeholder: String) -> ValueFormat {
         ValueFormat(placeholder, expectation: "text", parse: { $0 })
+    }
+
+    /// A regular expression; that it matches something is for the command to see.
+    public static func pattern(_ placeholder: String = "REGEX") -> ValueFormat {
+        ValueFormat(
+            placeholder, expectation: #"a regular expression such as 'mlp\.(up|down)_proj'"#,
+            parse: { fault(ofPattern: $0) == nil ? $0 : nil }, explain: fault)
+    }
+
+    /// What is wrong with a regular expression.
+    @Sendable private static func fault(ofPattern text: String) -> String? {
+        // It would match everything, and nearly always comes of a variable that is not set.
+        if text.isEmpty { return "it is empty" }
+        do {
+            _ = try Regex(text)
+            return nil
+        } catch {
+            return "\(error); a sign that means itself has a backslash before it"
+        }
     }
 
     /// The path of a file; that it exists is for the command to see.

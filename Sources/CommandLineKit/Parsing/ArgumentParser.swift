@@ -72,7 +72,7 @@ struct ArgumentParser {
         let rest = word.dropFirst(2)
         if option.arity == .flag, let next = rest.first, next != "=" {
             // `-qv` is `-q -v`.
-            parsed.add(true, text: "", for: option)
+            parsed.add(true, text: nil, for: option)
             return try parseShortOption("-" + rest)
         }
         let attached = rest.isEmpty ? nil : String(rest.first == "=" ? rest.dropFirst() : rest)
@@ -84,7 +84,7 @@ struct ArgumentParser {
     ) throws(UsageError) {
         if option.arity == .flag {
             if let attached { throw .unexpectedValue(option: spelling, value: attached) }
-            return parsed.add(true, text: "", for: option)
+            return parsed.add(true, text: nil, for: option)
         }
         if option.arity == .single && parsed.isGiven(option) { throw .repeated(option: option.spelling) }
         if let attached {
@@ -144,9 +144,11 @@ struct ArgumentParser {
         _ text: String, _ value: ValueSpecification, place: String
     ) throws(UsageError) -> any Sendable {
         if let typed = value.parse(text) { return typed }
-        var suggestion: String?
-        if case .choices(let words) = value.completion { suggestion = NearestName.suggestion(for: text, among: words) }
-        throw .badValue(place: place, value: text, expectation: value.expectation, suggestion: suggestion)
+        var reason = value.explain(text)
+        if case .choices(let words) = value.completion, let word = NearestName.suggestion(for: text, among: words) {
+            reason = "did you mean '\(word)'?"
+        }
+        throw .badValue(place: place, value: text, expectation: value.expectation, reason: reason)
     }
 
     private func unknownOption(_ name: String, written: String? = nil) -> UsageError {

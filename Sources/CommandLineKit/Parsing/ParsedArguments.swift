@@ -3,13 +3,14 @@ public struct ParsedArguments: Sendable {
     /// Typed values in the order given; the key is an option's spelling or an argument's name.
     private var values: [String: [any Sendable]] = [:]
     /// The options given, in the order given, with the words as typed.
-    private var words: [(option: String, text: String)] = []
+    private var words: [(option: String, text: String?)] = []
     /// Everything the command and the program declare; asking for anything else is a mistake of the program.
     private let declared: Set<String>
 
     init(declared: [String]) { self.declared = Set(declared) }
 
-    mutating func add(_ value: any Sendable, text: String, for option: OptionSpecification) {
+    /// - Parameter text: nil for a flag.
+    mutating func add(_ value: any Sendable, text: String?, for option: OptionSpecification) {
         values[option.spelling, default: []].append(value)
         words.append((option.name, text))
     }
@@ -26,7 +27,7 @@ public struct ParsedArguments: Sendable {
     /// The options given, sorted by name, each with its words in the order given; flags have none.
     public var optionWords: [(option: String, words: [String])] {
         Dictionary(grouping: words, by: \.option)
-            .map { name, entries in (name, entries.map(\.text).filter { !$0.isEmpty }) }
+            .map { name, entries in (name, entries.compactMap(\.text)) }
             .sorted { $0.option < $1.option }
     }
 

@@ -11,8 +11,8 @@ public enum UsageError: Error, Equatable, Sendable {
     /// The word after the option looks like an option.
     case dashedValue(option: String, word: String, expectation: String)
     case unexpectedValue(option: String, value: String)
-    /// `place` is an option or an argument.
-    case badValue(place: String, value: String, expectation: String, suggestion: String?)
+    /// `place` is an option or an argument; `reason` what is wrong, where that can be said.
+    case badValue(place: String, value: String, expectation: String, reason: String?)
     case repeated(option: String)
     case conflict(choice: String, given: [String])
     case nothingChosen(choice: String, among: [String])
@@ -42,8 +42,8 @@ public enum UsageError: Error, Equatable, Sendable {
                 + "a value that starts with a dash is written \(option)=\(word)"
         case .unexpectedValue(let option, let value):
             "\(option) takes no value, found '\(value)'"
-        case .badValue(let place, let value, let expectation, let suggestion):
-            "\(place) '\(value)': expected \(expectation)" + (suggestion.map { "; did you mean '\($0)'?" } ?? "")
+        case .badValue(let place, let value, let expectation, let reason):
+            "\(place) '\(value)': expected \(expectation)" + (reason.map { "; \($0)" } ?? "")
         case .repeated(let option):
             "\(option) is given twice"
         case .conflict(let choice, let given):

@@ -150,7 +150,8 @@ extension TokenSequenceError: CustomStringConvertible {
         case .noBOS:
             "the tokenizer names no token that begins a text; --bos auto or never goes without"
         case .notTokens(let file, let reason):
-            "\(file): \(reason)"
+            // What comes of reading a file names it already.
+            reason.hasPrefix("\(file):") ? reason : "\(file): \(reason)"
         }
     }
 }

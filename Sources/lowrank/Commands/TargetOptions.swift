@@ -60,9 +60,9 @@ enum TargetOptions {
 /// Which matrices to compress.
 enum SelectionOptions {
     static let include = OptionList(
-        "include", .text("REGEX"), style: .repeated, help: "Only linear layers whose module name matches")
+        "include", .pattern(), style: .repeated, help: "Only linear layers whose module name matches")
     static let exclude = OptionList(
-        "exclude", .text("REGEX"), style: .repeated, help: "Not these layers; wins over --include")
+        "exclude", .pattern(), style: .repeated, help: "Not these layers; wins over --include")
     static let layers = Option(
         "layers",
         ValueFormat(
