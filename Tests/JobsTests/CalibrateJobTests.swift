@@ -53,7 +53,7 @@ struct CalibrateJobTests {
         let request = try request("stats", Self.texts)
         let result = try CalibrateJob(request).run()
         let model = try Model(Checkpoint(path: Self.model), library: MethodRegistry.library)
-        let sequences = try request.source.sequences(folder: Self.model, model: model.description).sequences
+        let sequences = try request.source.sequences(folder: Self.model, model: model).sequences
         let sums = Dictionary(uniqueKeysWithValues: model.inputs.map { ($0, InputMoments(features: $0.features)) })
         let state = model.makeState(.onePass)
         state.observer = MomentRecorder(sums)

@@ -46,6 +46,42 @@ struct RunCommandTests {
         #expect(found["windows"]?.int == 186)
     }
 
+    /// A folder in which someone has put the tokenizer of another model, whose ids fit.
+    @Test(.enabled(if: hasData, "needs shared/data"))
+    func anOtherTokenizerThatFitsIsDoubted() throws {
+        let folder = try ModelFolder(), model = try folder.copyOfFixture()
+        for file in ["tokenizer.json", "tokenizer_config.json"] {
+            try FileManager.default.removeItem(atPath: "\(model)/\(file)")
+            try FileManager.default.copyItem(atPath: "\(Self.data)/stories260K/\(file)", toPath: "\(model)/\(file)")
+        }
+        let own = Self.fixture("tiny-llama"), text = own + "/heldout.txt"
+        let compressed = ["compress", model, "-o", folder.at("small"), "--keep", "0.5", "-q"]
+        #expect(try ProgramRun.of(compressed).code == 0)
+        let few = "warning: \(model): the tokenizer has 512 tokens and the model a vocabulary of 768"
+        let differs = "the tokenizers are not the same"
+        let lines: [(words: [String], says: [String])] = [
+            (["eval", model, "--text", text, "--samples", "4"], [few, "is worse than guessing"]),
+            (["eval", model, "--text", text, "--samples", "4", "--reference", own], [few, differs]),
+            (["generate", model, "--prompt", "Once", "--max-tokens", "4"], [few]),
+            (["calibrate", model, "--text", text, "--samples", "2", "-o", folder.at("stats")], [few]),
+            (
+                [
+                    "recover", folder.at("small"), "--reference", own, "--text", text, "--samples", "4",
+                    "--context", "16", "-o", folder.at("better"),
+                ], [differs]
+            ),
+            (["compress", model, "-o", folder.at("out"), "--keep", "0.5", "--text", text, "--samples", "2"], [few]),
+        ]
+        for (words, says) in lines {
+            let run = try ProgramRun.of(words + ["-q"])
+            #expect(run.code == 0, "\(run.errors)")
+            for part in says { #expect(run.errors.contains(part), "\(words[0]): \(run.errors)") }
+        }
+        // The model's own tokenizer, the whole vocabulary of 768: nothing to say.
+        let quiet = try ProgramRun.of(["eval", own, "--text", text, "--samples", "4", "--reference", own, "-q"])
+        #expect(quiet.errors.isEmpty)
+    }
+
     @Test func aModelIsNoDistanceFromItself() throws {
         let folder = Self.fixture("tiny-gpt2")
         let run = try ProgramRun.of([

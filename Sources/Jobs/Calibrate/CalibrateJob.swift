@@ -90,7 +90,7 @@ public struct CalibrateJob: Sendable {
         }
         let fingerprint = try checkpoint.fingerprint()
         let base = try base(fingerprint, model)
-        let sequences = try request.source.sequences(folder: path, model: model.description).sequences
+        let sequences = try request.source.sequences(folder: path, model: model, progress).sequences
         let documents: String? =
             if case .documents(let separator) = request.source.division { separator } else { nil }
         let run = CalibrationRun(

@@ -1,6 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import CompressionCore
+import Foundation
 import MatrixCore
 import Models
 import Safetensors
@@ -69,7 +70,9 @@ public struct EvalJob: Sendable {
         if model.head == nil && reference == nil && logitsFile == nil {
             throw JobError.usage("an encoder predicts no next token; give a --reference to compare embeddings with")
         }
-        let sequences = try source.sequences(folder: checkpoint, model: model.description).sequences
+        let sequences = try source.sequences(
+            folder: checkpoint, model: model, twin: self.reference, progress
+        ).sequences
         let logits = try logitsFile.map { try LogitsFile(path: $0, model: model, sequences: sequences) }
         var evaluation = Evaluation(model: model, reference: reference, logits: logits)
         progress.begin(ProgressStage("eval", total: sequences.count, unit: .items("windows")))
@@ -82,12 +85,25 @@ public struct EvalJob: Sendable {
         let seconds = watch.seconds
         progress.end()
         try logits?.finish()
+        if let loss = evaluation.perplexity?.loss { warn(of: loss, model, progress) }
         let read = sequences.reduce(0) { $0 + $1.count }
         result.text = EvalResult.Text(
             perplexity: evaluation.perplexity, context: try source.context(for: model.description), bos: source.bos,
             dtype: try Self.dtype(of: checkpoint), tokenSHA256: Self.hash(sequences), sequences: sequences.count,
             tokensPerSecond: Double(read) / max(seconds, 1e-9), comparison: evaluation.comparison,
             embeddingCosine: evaluation.embeddingCosine, drift: evaluation.drift)
+    }
+
+    /// So far above the loss of guessing, something is wrong; an untrained model is hardly above it.
+    private static let doubtfulExcess = 0.5
+
+    private func warn(of loss: Double, _ model: Model, _ progress: any ProgressReporter) {
+        guard loss > Foundation.log(Double(model.vocabularySize)) + Self.doubtfulExcess else { return }
+        progress.log(
+            .warning,
+            "\(checkpoint): a loss of \(Quantity.significant(loss, 4)) is worse than guessing among the "
+                + "\(Quantity.grouped(model.vocabularySize)) tokens of the vocabulary: the model has lost too much, or "
+                + "its tokenizer is another model's")
     }
 
     // MARK: Choices
@@ -100,7 +116,8 @@ public struct EvalJob: Sendable {
             try ChoiceItem.items(jsonLines: try SequenceSource.text(file))
         }
         let scorer = ChoiceScorer(
-            model: model, tokenizer: try SequenceSource.tokenizer(checkpoint), begins: choicesBegin)
+            model: model, tokenizer: try SequenceSource.tokenizer(checkpoint, of: model, progress),
+            begins: choicesBegin)
         progress.begin(ProgressStage("choices", total: items.count, unit: .items("questions")))
         var scores: [ChoiceScore] = []
         for (index, item) in items.enumerated() {

@@ -1,3 +1,4 @@
+import CommandLineKit
 import Models
 import Safetensors
 
@@ -64,17 +65,23 @@ public struct SequenceSource: Sendable {
     }
 
     /// Reads and cuts.
-    /// - Parameter folder: the checkpoint, whose tokenizer is used.
-    public func sequences(folder: String, model: ModelDescription) throws -> TokenSequences {
+    /// - Parameters:
+    ///   - folder: the checkpoint, whose tokenizer is used.
+    ///   - twin: another folder of the same model, whose tokenizer should be the same.
+    ///   - progress: told where the tokenizer is probably another model's.
+    public func sequences(
+        folder: String, model: Model, twin: String? = nil, _ progress: any ProgressReporter = SilentProgress()
+    ) throws -> TokenSequences {
+        let description = model.description
         var options = TokenSequences.Options(
-            context: try context(for: model), division: division, bos: bos, samples: samples)
-        options.isSurrounded = !model.isCausal
+            context: try context(for: description), division: division, bos: bos, samples: samples)
+        options.isSurrounded = !description.isCausal
         switch input {
         case .text(let files):
             let text = try files.map(Self.text).joined()
-            return try TokenSequences(text: text, try Self.tokenizer(folder), options)
+            return try TokenSequences(text: text, try Self.tokenizer(folder, of: model, twin: twin, progress), options)
         case .tokens(let file):
-            return try TokenSequences(ids: try TokenFile(path: file), bos: model.bosToken, options)
+            return try TokenSequences(ids: try TokenFile(path: file), bos: description.bosToken, options)
         }
     }
 
@@ -90,8 +97,23 @@ public struct SequenceSource: Sendable {
         return text
     }
 
+    /// The tokenizer of a checkpoint, with a warning where it is probably another model's.
+    static func tokenizer(
+        _ folder: String, of model: Model, twin: String? = nil, _ progress: any ProgressReporter
+    ) throws -> Tokenizer {
+        let tokenizer = try tokenizer(folder)
+        var doubts = tokenizer.doubts(of: model.description, vocabulary: model.vocabularySize)
+        // A twin whose tokenizer cannot be read needs none.
+        if let twin, let other = try? Tokenizer(checkpointFolder: twin),
+            let difference = tokenizer.difference(from: other, in: twin) {
+            doubts.append(difference)
+        }
+        for doubt in doubts { progress.log(.warning, "\(folder): \(doubt)") }
+        return tokenizer
+    }
+
     /// The tokenizer of a checkpoint.
-    static func tokenizer(_ folder: String) throws -> Tokenizer {
+    private static func tokenizer(_ folder: String) throws -> Tokenizer {
         do {
             return try Tokenizer(checkpointFolder: folder)
         } catch {

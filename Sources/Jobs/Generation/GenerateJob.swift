@@ -39,10 +39,13 @@ public struct GenerateJob: Sendable {
 
     /// - Parameter write: given the text as it comes, where there is a tokenizer.
     /// - Returns: all that was generated, also where `interruption` ended it.
-    public func run(interruption: Interruption = .never, write: (String) -> Void = { _ in }) throws -> GenerateResult {
+    public func run(
+        progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never,
+        write: (String) -> Void = { _ in }
+    ) throws -> GenerateResult {
         let model = try EvalJob.open(checkpoint, library)
         guard model.head != nil else { throw ModelError.noHead }
-        let tokenizer = try tokenizer()
+        let tokenizer = try tokenizer(of: model, progress)
         let ids = try promptIDs(tokenizer, model)
         let generator = Generator(
             model: model, sampler: sampler, mostTokens: mostTokens, stopTokens: try stopTokens(tokenizer, model))
@@ -68,9 +71,9 @@ public struct GenerateJob: Sendable {
     }
 
     /// Ids need no tokenizer, but one that is there turns the result into text.
-    private func tokenizer() throws -> Tokenizer? {
+    private func tokenizer(of model: Model, _ progress: any ProgressReporter) throws -> Tokenizer? {
         if case .tokens = prompt { return try? Tokenizer(checkpointFolder: checkpoint) }
-        return try SequenceSource.tokenizer(checkpoint)
+        return try SequenceSource.tokenizer(checkpoint, of: model, progress)
     }
 
     private func promptIDs(_ tokenizer: Tokenizer?, _ model: Model) throws -> [Int32] {

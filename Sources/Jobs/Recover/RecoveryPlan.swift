@@ -44,7 +44,9 @@ struct RecoveryPlan {
                     + "leaves them: no closed form and no gradient leads away from there, so they stay; "
                     + "--control noise and svd have numbers to recover")
         }
-        let sequences = try request.source.sequences(folder: request.reference, model: dense.description).sequences
+        let sequences = try request.source.sequences(
+            folder: request.reference, model: dense, twin: request.checkpoint, progress
+        ).sequences
         text = try RecoveryText(sequences, heldOut: request.training.heldOutShare)
         let path = request.checkpoint + "/report.json"
         report = FileManager.default.fileExists(atPath: path) ? try JSON.parse(file: path) : nil

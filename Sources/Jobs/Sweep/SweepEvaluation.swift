@@ -35,7 +35,7 @@ struct SweepEvaluation {
         self.source = source
         self.interruption = interruption
         context = try source.context(for: model.description)
-        sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
+        sequences = try source.sequences(folder: checkpoint.path, model: model).sequences
     }
 
     /// Scores the model with some of its matrices replaced.

@@ -60,7 +60,7 @@ struct GenerateCommand: Command {
             mostTokens: mostTokens, stops: stops, ignoresEnds: ignoresEnds,
             library: MethodRegistry.library)
         let streams = !context.terminal.settings.usesJSON
-        let result = try job.run(interruption: context.interruption) { text in
+        let result = try job.run(progress: context.terminal, interruption: context.interruption) { text in
             if streams { context.terminal.write(text) }
         }
         let ids = result.tokens.map(String.init).joined(separator: " ")

@@ -48,7 +48,7 @@ struct AllocationSearch {
 
     private func measurement() throws -> ([Int?]) throws -> [Double] {
         let dense = try Model(curves.checkpoint, library: MethodRegistry.library)
-        let all = try text.sequences(folder: curves.checkpoint.path, model: dense.description).sequences
+        let all = try text.sequences(folder: curves.checkpoint.path, model: dense).sequences
         let divergence = try OutputDivergence(curves.checkpoint, dense, Array(all.suffix(Self.measured)))
         let rest = all.dropLast(Self.measured).prefix(Self.fitted)
         if curves.request.objective.text != nil {

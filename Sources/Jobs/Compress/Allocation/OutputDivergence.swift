@@ -18,7 +18,7 @@ struct OutputDivergence {
     /// - Parameter samples: how many of the sequences are taken, from the first on.
     init(_ checkpoint: Checkpoint, text: SequenceSource, samples: Int) throws {
         let dense = try Model(checkpoint, library: MethodRegistry.library)
-        let all = try text.sequences(folder: checkpoint.path, model: dense.description).sequences
+        let all = try text.sequences(folder: checkpoint.path, model: dense).sequences
         try self.init(checkpoint, dense, Array(all.prefix(samples)))
     }
 

@@ -43,12 +43,12 @@ struct SequentialCompression {
     private let spanning: [PlannedGroup]
 
     /// - Throws: `JobError` where the model cannot be run, the text not be cut, or a group not be treated in sequence.
-    init(_ prepared: PlannedCompression, _ source: SequenceSource) throws {
+    init(_ prepared: PlannedCompression, _ source: SequenceSource, _ progress: any ProgressReporter) throws {
         let checkpoint = prepared.checkpoint
         let model = try Failure.naming(file: checkpoint.path, tensor: nil) {
             try Model(checkpoint, library: MethodRegistry.library)
         }
-        let sequences = try source.sequences(folder: checkpoint.path, model: model.description).sequences
+        let sequences = try source.sequences(folder: checkpoint.path, model: model, progress).sequences
         try self.init(prepared.plan, of: checkpoint, prepared.objectives, model, sequences)
     }
 
@@ -69,7 +69,7 @@ struct SequentialCompression {
     ) throws -> SequentialCompression? {
         guard let text = objective.text else { return nil }
         do {
-            return try SequentialCompression(prepared, text)
+            return try SequentialCompression(prepared, text, progress)
         } catch JobError.usage(let reason) where !objective.insistsOnSequence && prepared.objectives.areKnown {
             progress.log(.notice, "\(reason); its matrices are compressed apart, by the statistics")
             return nil
