@@ -34,11 +34,11 @@ struct ProgramRun: Equatable {
     }
 
     /// Starts `lowrank` and leaves it running, its words unread.
-    static func start(_ words: [String]) throws -> Process {
+    static func start(_ words: [String], environment: [String: String] = [:]) throws -> Process {
         let process = Process()
         process.executableURL = buildFolder.appendingPathComponent("lowrank")
         process.arguments = words
-        process.environment = ["PATH": "/usr/bin:/bin"]
+        process.environment = ["PATH": "/usr/bin:/bin"].merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice

@@ -53,10 +53,9 @@ public struct DiagnoseJob: Sendable {
         _ progress: any ProgressReporter, _ interruption: Interruption, _ body: (String?) throws -> Diagnosis
     ) throws -> Diagnosis {
         guard request.statistics == nil, let text = request.text else { return try body(request.statistics) }
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lowrank-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileSystem.removeTree(folder) }
-        let path = folder + "/statistics.safetensors"
+        let scratch = try ScratchFolder()
+        defer { withExtendedLifetime(scratch) {} }
+        let path = scratch.path + "/statistics.safetensors"
         _ = try CalibrateJob(CalibrationRequest(checkpoint: request.checkpoint, source: text, output: path))
             .run(progress: progress, interruption: interruption)
         return try body(path)

@@ -5,15 +5,16 @@ import Statistics
 
 /// All sequences on their way through two networks, the dense one and the one that is being compressed, layer by layer.
 ///
-/// Hidden states between layers are in files, so memory is that of one sequence.
+/// Hidden states between layers are in files, so memory is that of one sequence; a run that goes on behind an earlier
+/// one computes them again.
 final class SequencePair {
     private let sequences: [[Int32]]
     private let journal: Journal
     private let dense: Model
     /// States before the layer that comes next; nil before the first.
-    private var states: (dense: HiddenStates, compressed: HiddenStates)?
+    private var states: (dense: PassingStates, compressed: PassingStates)?
     /// States of the dense network behind that layer, where a step has left them.
-    private var denseNext: HiddenStates?
+    private var denseNext: PassingStates?
 
     init(_ sequences: [[Int32]], _ dense: Model, _ journal: Journal) {
         self.sequences = sequences
@@ -41,16 +42,16 @@ final class SequencePair {
         let runs = (dense.makeState(.onePass), compressed.makeState(.onePass))
         runs.0.observer = copies.0
         runs.1.observer = copies.1
-        let writer = try isLastStep ? self.writer(layer, "dense") : nil
+        let next = try isLastStep ? PassingStates(in: journal, hidden: hidden) : nil
         try forEachSequence(interruption) { tokens, place, x in
             copies.0.restart(tokens: tokens.count)
             copies.1.restart(tokens: tokens.count)
             try load(tokens, place, states?.compressed, into: x, runs.1)
             compressed.observe(layer: layer, of: x, runs.1)
             try load(tokens, place, states?.dense, into: x, runs.0)
-            if let writer {
+            if let next {
                 try dense.apply(layer: layer, to: x, runs.0)
-                try writer.append(x.readable)
+                try next.append(x.readable)
             } else {
                 dense.observe(layer: layer, of: x, runs.0)
             }
@@ -61,48 +62,34 @@ final class SequencePair {
                 }
             }
         }
-        try writer?.finish()
-        if writer != nil { denseNext = try HiddenStates(path: path("dense", layer), hidden: hidden) }
+        if let next { denseNext = next }
         return sums
     }
 
     /// Takes both networks through a layer.
     func advance(through layer: Int, _ compressed: Model, _ interruption: Interruption) throws {
         let next = try (
-            denseNext ?? pass(layer, dense, states?.dense, "dense", interruption),
-            pass(layer, compressed, states?.compressed, "compressed", interruption)
+            denseNext ?? pass(layer, dense, states?.dense, interruption),
+            pass(layer, compressed, states?.compressed, interruption)
         )
         states = next
         denseNext = nil
-        if layer > 0 {
-            for network in ["dense", "compressed"] { try FileSystem.removeTree(path(network, layer - 1)) }
-        }
     }
 
     private func pass(
-        _ layer: Int, _ model: Model, _ source: HiddenStates?, _ network: String, _ interruption: Interruption
-    ) throws -> HiddenStates {
-        let writer = try writer(layer, network)
+        _ layer: Int, _ model: Model, _ source: PassingStates?, _ interruption: Interruption
+    ) throws -> PassingStates {
+        let target = try PassingStates(in: journal, hidden: hidden)
         let state = model.makeState(.onePass)
         try forEachSequence(interruption) { tokens, place, x in
             try load(tokens, place, source, into: x, state)
             try model.apply(layer: layer, to: x, state)
-            try writer.append(x.readable)
+            try target.append(x.readable)
         }
-        try writer.finish()
-        return try HiddenStates(path: path(network, layer), hidden: hidden)
+        return target
     }
 
     private var hidden: Int { dense.description.hidden }
-
-    private func writer(_ layer: Int, _ network: String) throws -> HiddenStates.Writer {
-        try HiddenStates.Writer(
-            path: path(network, layer), tokens: sequences.reduce(0) { $0 + $1.count }, hidden: hidden)
-    }
-
-    private func path(_ network: String, _ layer: Int) -> String {
-        journal.dataPath(of: "hidden-\(network)-\(layer)", ".safetensors")
-    }
 
     /// - Parameter body: given the tokens, their place among all, and memory for their hidden states.
     private func forEachSequence(
@@ -119,7 +106,7 @@ final class SequencePair {
     }
 
     private func load(
-        _ tokens: [Int32], _ place: Range<Int>, _ source: HiddenStates?, into x: MutableMatrixView<Float>,
+        _ tokens: [Int32], _ place: Range<Int>, _ source: PassingStates?, into x: MutableMatrixView<Float>,
         _ state: SequenceState
     ) throws {
         if let source { return try source.read(place, into: x) }

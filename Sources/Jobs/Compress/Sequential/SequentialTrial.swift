@@ -8,7 +8,7 @@ import Safetensors
 
 /// What plans give in sequence, tried without an output.
 ///
-/// Hidden states wait in a temporary folder that goes with the trial.
+/// Hidden states wait in the temporary folder of the system, in files without names, which go with the process.
 struct SequentialTrial {
     let checkpoint: Checkpoint
     let objectives: ObjectiveSource
@@ -28,16 +28,9 @@ struct SequentialTrial {
 
     /// By module, of those that do not stay dense.
     func operators(of plan: CompressionPlan) throws -> [String: any LinearOperator] {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lowrank-\(UUID().uuidString)").path
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw FileError(.create, folder, code: errno)
-        }
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let journal = Journal(folder: folder)
+        let journal = Journal(folder: FileManager.default.temporaryDirectory.path)
         // Nothing is written down: operators are read from what waits in memory.
-        let finished = try FinishedGroups(journal, UnitSize(bytes: .max, seconds: .infinity))
+        let finished = try FinishedGroups(journal, UnitSize(bytes: .max, seconds: .infinity), records: [])
         let compression = GroupCompression(checkpoint: checkpoint, objectives: objectives, finished: finished)
         return try SequentialCompression(plan, of: checkpoint, objectives, model, sequences)
             .run(compression, objectives, journal, SilentProgress(), interruption).operators

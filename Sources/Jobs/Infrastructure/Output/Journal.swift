@@ -29,6 +29,9 @@ public struct Journal: Sendable {
         path(unit) + suffix
     }
 
+    /// A file for what this run alone needs, on the disk of the journal.
+    func unnamedFile() throws(FileError) -> UnnamedFile { try UnnamedFile(in: folder) }
+
     /// What was written down when the unit was finished; nil if it is not finished.
     /// - Throws: `JSONError` if the record cannot be read.
     public func record(of unit: String) throws -> JSON? {
@@ -46,7 +49,8 @@ public struct Journal: Sendable {
     /// Marks a unit as finished. Its data must be complete on the disk.
     /// - Parameters:
     ///   - record: What a later run needs beside the data: errors, seconds, evidence.
-    ///   - work: What the unit comes to in the words of the job, where that is not one unit; the record is an object then.
+    ///   - work: What the unit comes to in the words of the job, where that is not one unit; the record is an object
+    ///     then.
     public func finish(_ unit: String, record: JSON, work: FinishedWork? = nil) throws(FileError) {
         var record = record
         if let work {
