@@ -71,6 +71,23 @@ struct ControlCommandTests {
         #expect(try abs(loss("out") - loss("zeroed")) < 1e-6)
     }
 
+    /// Zeros in both factors stay zeros; random ones and those of the SVD learn.
+    @Test(arguments: ["drop", "noise", "svd"]) func recoveryWarnsOfMatricesThatItCannotRecover(control: String) throws {
+        _ = try compress("out", ["--control", control, "--layers", "1"])
+        let run = try ProgramRun.of([
+            "recover", folder.at("out"), "--reference", Self.model, "--text", Self.model + "/calibration.txt",
+            "--context", "48", "--samples", "8", "--epochs", "1", "-o", folder.at("better"), "-q",
+        ])
+        #expect(run.code == 0, "\(run.errors)")
+        let warning =
+            "warning: 7 of 7 compressed matrices are zero in all of their factors, as --control drop leaves them"
+        #expect(run.errors.contains(warning) == (control == "drop"), "\(run.errors)")
+        if control == "drop" {
+            let weights = "model.safetensors"
+            #expect(try folder.content(of: "better")[weights] == folder.content(of: "out")[weights])
+        }
+    }
+
     @Test func noiseHasTheSizeAndTheNormOfTheMethodAndNothingElse() throws {
         let method = try lines(try compress("svd", ["--factor-dtype", "f32"]))
         let noise = try lines(try compress("noise", ["--factor-dtype", "f32", "--control", "noise"]))
