@@ -44,7 +44,7 @@ struct ZshCompletion {
 
     private func specifications(of option: OptionSpecification) -> [String] {
         let repeats = option.arity == .repeatable || option.arity == .variadic ? "*" : ""
-        let help = option.help.filter { !"[]:".contains($0) }
+        let help = option.help.filter { !"[]".contains($0) }
         return option.allSpellings.map { spelling in
             if option.arity == .flag { return "\(spelling)[\(help)]" }
             return "\(repeats)\(spelling)[\(help)]:\(option.value.placeholder):\(action(option.value.completion))"
