@@ -11,8 +11,8 @@ import Glibc
 /// back. What is kept and what is in use are together never more than the most that was in use at once, so that a
 /// program needs no more memory than without.
 ///
-/// A block serves a request if at most an eighth of it stays unused; of those that do, the smallest is taken. Where none
-/// does and there is no room, those that were given back first go to the system.
+/// A block serves a request if at most an eighth of it stays unused; of those that do, the smallest is taken. Where
+/// none does and there is no room, those that were given back first go to the system.
 final class MemoryReserve: Sendable {
     /// Of the whole program.
     static let shared = MemoryReserve()
@@ -87,8 +87,8 @@ final class MemoryReserve: Sendable {
 
     private static var largePageBytes: Int { 2 << 20 }
 
-    /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks them
-    /// up again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
+    /// Products walk down columns, a page a row: with pages of 4 KiB the processor forgets where they lie and looks
+    /// them up again and again. Linux gives larger ones where it is asked and has them; where not, nothing is lost.
     private static func askForLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
         #if canImport(Glibc)
         madvise(memory, bytes, MADV_HUGEPAGE)

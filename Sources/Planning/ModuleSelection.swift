@@ -17,8 +17,8 @@ public struct ModuleSelection: Sendable, Equatable {
     }
 
     /// - Throws: `PlanningError.unreadableWeight` if a weight would be selected that is stored in a type that cannot be
-    ///   computed with, `.compressedAlready` for one in a form that cannot be compressed further; what is not selected is
-    ///   carried along.
+    ///   computed with, `.compressedAlready` for one in a form that cannot be compressed further; what is not selected
+    ///   is carried along.
     public func modules(of checkpoint: Checkpoint) throws(PlanningError) -> [LinearModule] {
         let all = checkpoint.compressibleModules
         let unreadable = Self.unreadableWeights(of: checkpoint)

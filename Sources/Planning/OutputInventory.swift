@@ -41,7 +41,8 @@ public struct OutputInventory: Sendable {
         let replaced = Set(compressed.flatMap(\.module.tensorNames)), names = Set(compressed.map(\.module.name))
         var declarations = try plan.groups.flatMap { try Self.declarations(of: $0, form) }
         // Slices of a stack that stay dense while others do not are stored one by one.
-        for module in checkpoint.linearModules where replaced.contains(module.weightName) && !names.contains(module.name) {
+        for module in checkpoint.linearModules
+        where replaced.contains(module.weightName) && !names.contains(module.name) {
             declarations.append(
                 TensorDeclaration(
                     name: "\(module.name).weight", dtype: module.dtype, shape: [module.outFeatures, module.inFeatures]))

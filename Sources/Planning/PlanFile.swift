@@ -13,8 +13,8 @@ import Safetensors
 ///
 /// A module has one of `rank`, `ranks`, `keep`, `energy`, `max_error`, or only options that state a size. Method and
 /// storage are those of the file where the module has none. What else a plan states (parameters, bytes, macs, schema,
-/// totals, target) is there to be read and not obeyed. Modules under `kept_dense` count as selected and stay as they are;
-/// those that are not named are not selected.
+/// totals, target) is there to be read and not obeyed. Modules under `kept_dense` count as selected and stay as they
+/// are; those that are not named are not selected.
 public struct PlanFile: Sendable {
     public static let version = 1
 
@@ -51,8 +51,12 @@ public struct PlanFile: Sendable {
             let found = json["plan_version"]?.text(pretty: false) ?? "missing"
             throw .badPlan(module: nil, "plan_version is \(found); expected \(Self.version)")
         }
-        for key in object.keys where !Self.keys.contains(key) { throw .badPlan(module: nil, "\"\(key)\" means nothing") }
-        guard let modules = json["modules"]?.object, !modules.isEmpty || json["kept_dense"]?.object?.isEmpty == false else {
+        for key in object.keys where !Self.keys.contains(key) {
+            throw .badPlan(module: nil, "\"\(key)\" means nothing")
+        }
+        guard let modules = json["modules"]?.object,
+            !modules.isEmpty || json["kept_dense"]?.object?.isEmpty == false
+        else {
             throw .badPlan(module: nil, "\"modules\" names no module")
         }
         fingerprint = json["source"]?["fingerprint"]?.string

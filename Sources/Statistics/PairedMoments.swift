@@ -33,7 +33,8 @@ public final class PairedMoments {
         multiply(MatrixOperand(x).transposed, MatrixOperand(seen), into: cross.mutableView(), beta: 1)
     }
 
-    /// Adds what the outputs of the layer are added to, h in the dense model and ĥ in the other, for tokens added already.
+    /// Adds what the outputs of the layer are added to, h in the dense model and ĥ in the other, for tokens added
+    /// already.
     ///
     /// - Parameters:
     ///   - residual: h (tokens × m)
@@ -81,9 +82,9 @@ struct ResidualGap {
 
 /// A layer's task in a network whose earlier layers are compressed already: minimise ‖D + W X − W' X̂‖_F over W'.
 ///
-/// D = H − Ĥ is what the residual stream lacks already where the outputs are added to it: the layer is fitted to give the
-/// dense sum H + W X, and so makes up for the errors of all layers before it, as far as its inputs show them. A layer
-/// within a block has no such sum, and D = 0.
+/// D = H − Ĥ is what the residual stream lacks already where the outputs are added to it: the layer is fitted to give
+/// the dense sum H + W X, and so makes up for the errors of all layers before it, as far as its inputs show them. A
+/// layer within a block has no such sum, and D = 0.
 ///
 /// With Ĝ = X̂ X̂ᵀ the error is a constant plus ‖(M − W') X̂‖² for M = (D + W X) X̂ᵀ Ĝ⁻¹, so every method solves it by
 /// compressing the target M in the metric Ĝ. Where Ĝ carries a shift δ, M = (D X̂ᵀ + W (X X̂ᵀ + δ I)) (Ĝ + δ I)⁻¹:
@@ -180,8 +181,8 @@ public final class SequentialCorrection {
 }
 
 extension InputMoments {
-    /// Σ x xᵀ as a metric; one of few tokens is drawn towards the identity, see `Shrinkage`. Where all tokens are zero, as
-    /// behind layers that give nothing, it is the identity.
+    /// Σ x xᵀ as a metric; one of few tokens is drawn towards the identity, see `Shrinkage`. Where all tokens are zero,
+    /// as behind layers that give nothing, it is the identity.
     ///
     /// - Parameter leastRidge: what is added to the diagonal at least, in units of the mean of the diagonal.
     public func metric(leastRidge: Double = 0) throws(LinearAlgebraError) -> GramMetric {

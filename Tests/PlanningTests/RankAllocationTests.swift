@@ -38,15 +38,16 @@ import Testing
             // What is left is less than the next choice of any matrix costs.
             for (matrix, rank) in zip(big, ranks) {
                 guard let rank else { continue }
-                let sizes = matrix.curve.points.filter { $0.rank > rank }.map(\.parameters) + [matrix.curve.denseParameters]
+                let larger = matrix.curve.points.filter { $0.rank > rank }.map(\.parameters)
+                let sizes = larger + [matrix.curve.denseParameters]
                 let now = matrix.curve.points.first { $0.rank == rank }?.parameters ?? 0
                 #expect(try #require(sizes.first) - now > budget - used, "\(rule) \(keep): \(used) of \(budget)")
             }
         }
     }
 
-    /// No division at all can be better than the Lagrangian bound: for any price of a parameter, every matrix at its own
-    /// best choice, less the price of the budget.
+    /// No division at all can be better than the Lagrangian bound: for any price of a parameter, every matrix at its
+    /// own best choice, less the price of the budget.
     @Test(arguments: [false, true], [0.2, 0.5, 0.8])
     func greedyReachesTheLagrangianBound(pivot: Bool, keep: Double) throws {
         let shapes = [(64, 64), (64, 172), (32, 64), (172, 64)]
@@ -85,7 +86,8 @@ import Testing
     @Test func sensitiveMatricesGetMore() throws {
         let same = curve(20, 20, pivot: true, decay: 0.5)
         let allocation = RankAllocation(
-            [.init(curve: same, kind: "k", sensitivity: 10), .init(curve: same, kind: "k", sensitivity: 1)], rule: .greedy)
+            [.init(curve: same, kind: "k", sensitivity: 10), .init(curve: same, kind: "k", sensitivity: 1)],
+            rule: .greedy)
         let ranks = try #require(allocation.ranks(within: 400))
         #expect(try #require(ranks[1]) < ranks[0] ?? 20)
     }
@@ -93,7 +95,8 @@ import Testing
     /// Flat spectra get more rank: four equal matrices but for their decay, k ∝ √R by the paper's formula.
     @Test func effectiveRanksDivideByTheirRoot() throws {
         let flat = curve(200, 200, pivot: false, decay: 0), steep = curve(200, 200, pivot: false, decay: 0.6)
-        let allocation = RankAllocation([.init(curve: flat, kind: "k"), .init(curve: steep, kind: "k")], rule: .effectiveRank)
+        let allocation = RankAllocation(
+            [.init(curve: flat, kind: "k"), .init(curve: steep, kind: "k")], rule: .effectiveRank)
         let ranks = try #require(allocation.ranks(within: 24_000))
         let entropy = steep.squaredSpectrum.reduce(0) { $0 - $1 / steep.total * log($1 / steep.total) }
         let expected = (200 / exp(entropy)).squareRoot()

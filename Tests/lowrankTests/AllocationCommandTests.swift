@@ -10,7 +10,8 @@ struct AllocationCommandTests {
 
     private func compress(_ options: String, to output: String = "out") throws -> ProgramRun {
         try ProgramRun.of(
-            ["compress", ModelFolder.fixture, "-o", folder.at(output), "-q"] + options.split(separator: " ").map(String.init))
+            ["compress", ModelFolder.fixture, "-o", folder.at(output), "-q"]
+                + options.split(separator: " ").map(String.init))
     }
 
     @Test(arguments: ["effective-rank", "loss", "greedy"], ["factors", "pivot"])
@@ -65,8 +66,8 @@ struct AllocationCommandTests {
         #expect(bytes <= 700_000 && bytes > 696_000)
     }
 
-    /// With text the ranks follow from the model: a query is worth more than a value of the same shape, or less, but the
-    /// plan is another than that of relative errors alone, and obeying it gives the same bytes.
+    /// With text the ranks follow from the model: a query is worth more than a value of the same shape, or less, but
+    /// the plan is another than that of relative errors alone, and obeying it gives the same bytes.
     @Test func sensitivitiesComeFromTheModelAndThePlanHoldsThem() throws {
         let text = ModelFolder.packageRoot.appendingPathComponent("README.md").path
         let options = "--keep 0.5 --allocation greedy --text \(text) --context 64 --samples 4 --factor-dtype f32 "

@@ -164,7 +164,8 @@ public struct PlannedSize: Sendable, Equatable {
     public let macs: Int
     /// The tensors that replace the weight; none where the module stays dense.
     public let tensors: [PlannedTensor]
-    /// The tensors of the form that it takes where the weights suit the first one worse; as `tensors` where there is none.
+    /// The tensors of the form that it takes where the weights suit the first one worse; as `tensors` where there is
+    /// none.
     public let alternative: [PlannedTensor]
     /// Why the module stays dense.
     public let keptDense: String?

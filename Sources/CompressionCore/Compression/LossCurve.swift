@@ -15,7 +15,8 @@ public struct LossCurve: Sendable {
         }
     }
 
-    /// Ascending in rank and in parameters, all of fewer than the form the matrix is stored in; empty where nothing shrinks.
+    /// Ascending in rank and in parameters, all of fewer than the form the matrix is stored in; empty where nothing
+    /// shrinks.
     public let points: [Point]
     /// Numbers of the form that the matrix is stored in, usually dense, whose loss is 0.
     public let denseParameters: Int

@@ -10,7 +10,8 @@ public struct BenchmarkJob: Sendable {
         BenchmarkCase(.gemm, sides: [1024], type: .float32), BenchmarkCase(.gemm, sides: [2048], type: .float32),
         BenchmarkCase(.gemm, sides: [1024], type: .float64), BenchmarkCase(.syrk, sides: [1024, 4096], type: .bfloat16),
         BenchmarkCase(.gemv, sides: [4096, 11008], type: .bfloat16),
-        BenchmarkCase(.eigen, sides: [512], type: .float64), BenchmarkCase(.svd, sides: [1024, 1024, 256], type: .float32),
+        BenchmarkCase(.eigen, sides: [512], type: .float64),
+        BenchmarkCase(.svd, sides: [1024, 1024, 256], type: .float32),
     ].compactMap { $0 }
 
     public var cases: [BenchmarkCase]
@@ -77,7 +78,9 @@ private struct BenchmarkWork {
         double = Matrix64(rows: usesDouble ? item.m : 0, columns: item.n)
     }
 
-    private static func operand(_ rows: Int, _ columns: Int, _ type: ElementType, _ random: CounterRandom) -> MatrixOperand {
+    private static func operand(
+        _ rows: Int, _ columns: Int, _ type: ElementType, _ random: CounterRandom
+    ) -> MatrixOperand {
         let source = Matrix64(rows: rows, columns: columns) { random.uniform($0 * columns + $1) - 0.5 }
         let buffer = AlignedBuffer<UInt8>(uninitializedCount: rows * columns * type.bytes)
         let target = MutableMatrixOperand(

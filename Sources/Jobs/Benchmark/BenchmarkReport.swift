@@ -36,7 +36,8 @@ public struct BenchmarkReport: Sendable {
             let item = result.item
             table.add([
                 item.operation.rawValue, "\(item.m)", "\(item.n)", "\(item.k)", item.type.shortName,
-                milliseconds(result.seconds), giga(result.operationsPerSecond), Quantity.percent(result.shareOfPeak(peak)),
+                milliseconds(result.seconds), giga(result.operationsPerSecond),
+                Quantity.percent(result.shareOfPeak(peak)),
             ])
             for stage in result.stages {
                 table.add(["  \(stage.name)", "", "", "", "", milliseconds(stage.seconds), "", ""])

@@ -64,7 +64,8 @@ public struct CalibrateJob: Sendable {
 
     private var outputRequest: OutputRequest {
         var output = OutputRequest(
-            request.output, kind: .file, inputs: request.source.files + [request.checkpoint], force: request.force, resume: request.resume)
+            request.output, kind: .file, inputs: request.source.files + [request.checkpoint], force: request.force,
+            resume: request.resume)
         output.updates = request.appends
         return output
     }

@@ -5,9 +5,9 @@ import Safetensors
 
 /// The finished groups of a compression, in the journal, several small ones to a unit.
 ///
-/// A unit is forced to the disk four times, which a slow disk answers after tens of milliseconds however little there is
-/// to write. So groups stay in memory until together they are worth it; a run that is killed does again what it had not
-/// written, which is less than `UnitSize.seconds` of work, and ends with the same bytes.
+/// A unit is forced to the disk four times, which a slow disk answers after tens of milliseconds however little there
+/// is to write. So groups stay in memory until together they are worth it; a run that is killed does again what it had
+/// not written, which is less than `UnitSize.seconds` of work, and ends with the same bytes.
 ///
 /// A unit is written while the next groups are computed, one at a time. The data file of a unit has the tensors of its
 /// groups; its record lists them with what the report says of them. Both are there or neither is. Where shards of the
@@ -67,7 +67,8 @@ final class FinishedGroups {
         return results
     }
 
-    /// The file that has the tensors of a finished group, between those of others; nil where all of its unit stays dense.
+    /// The file that has the tensors of a finished group, between those of others; nil where all of its unit stays
+    /// dense.
     func tensorFile(of group: PlannedGroup) throws -> String? {
         precondition(pending.isEmpty && leaving.isEmpty, "groups that are not written yet")
         return try unitFile(of: group)

@@ -6,8 +6,8 @@ import MatrixCore
 import Planning
 import Safetensors
 
-/// Compresses one group of matrices of a checkpoint and hands the result to the journal, where it stays until the output
-/// is put together.
+/// Compresses one group of matrices of a checkpoint and hands the result to the journal, where it stays until the
+/// output is put together.
 struct GroupCompression {
     let checkpoint: Checkpoint
     var objectives: any ObjectiveProvider

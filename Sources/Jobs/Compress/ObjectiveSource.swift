@@ -5,7 +5,8 @@ import MatrixCore
 import Safetensors
 import Statistics
 
-/// Gives every module its objective: its weight, measured as asked for, and the metric of its activations for the report.
+/// Gives every module its objective: its weight, measured as asked for, and the metric of its activations for the
+/// report.
 struct ObjectiveSource: ObjectiveProvider, Sendable {
     private let kind: ObjectiveRequest.Kind
     private let statistics: ActivationStatistics?

@@ -14,8 +14,8 @@ public struct PlannedCompression: Sendable {
     private let shard: Shard?
     private let maximumShardBytes: Int
 
-    /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or the
-    ///   statistics.
+    /// - Throws: what is wrong with the checkpoint, the selection, the method's options, the target, the plan file or
+    ///   the statistics.
     init(_ request: CompressionRequest, _ progress: any ProgressReporter, _ interruption: Interruption) throws {
         _ = try Self.method(request.method, request.settings)
         let checkpoint = try Checkpoint(path: request.checkpoint)
@@ -65,8 +65,8 @@ public struct PlannedCompression: Sendable {
         for group in plan.groups where !type(of: group.compressor).truncatesFactors {
             guard let module = group.modules.first(where: { $0.module.factors != nil })?.module else { continue }
             throw JobError.badInput(
-                "\(module.name) is compressed already, as \(module.factors?.schema ?? ""), which \(group.method) cannot "
-                    + "go on from; compress the original", file: request.checkpoint, tensor: module.name)
+                "\(module.name) is compressed already, as \(module.factors?.schema ?? ""), which \(group.method) "
+                    + "cannot go on from; compress the original", file: request.checkpoint, tensor: module.name)
         }
     }
 
@@ -90,7 +90,8 @@ public struct PlannedCompression: Sendable {
         _ path: String, of checkpoint: Checkpoint, _ request: CompressionRequest
     ) throws -> CompressionPlan {
         do {
-            return try PlanFile(parsing: try JSON.parse(file: path)).plan(for: checkpoint, factorType: request.factorType) {
+            let file = try PlanFile(parsing: try JSON.parse(file: path))
+            return try file.plan(for: checkpoint, factorType: request.factorType) {
                 var settings = request.settings
                 settings.storage = $1
                 settings.values = $2
@@ -168,8 +169,8 @@ public struct PlannedCompression: Sendable {
         var text = table()
         if let totals = try totals() {
             let kept = Double(totals.selected) / Double(max(totals.selectedDense, 1))
-            text += "\n\(plan.modules.count) matrices to \(Quantity.percent(kept)) of their parameters (\(plan.target)); "
-                + "whole model \(Quantity.grouped(totals.parameters)) parameters, "
+            text += "\n\(plan.modules.count) matrices to \(Quantity.percent(kept)) of their parameters "
+                + "(\(plan.target)); whole model \(Quantity.grouped(totals.parameters)) parameters, "
                 + "\(ByteCount.exact(totals.fileBytes)) of weight files\n"
         } else {
             text += "\n\(plan.modules.count) matrices; ranks follow from their spectra (\(plan.target))\n"

@@ -44,7 +44,8 @@ public enum MethodRegistry {
             let owner = compressors.first { $0.optionNames.contains(name) }
             throw .badOption(
                 name: name,
-                reason: owner.map { "belongs to --method \($0.method), and the method is \(method)" } ?? "no method has it")
+                reason: owner.map { "belongs to --method \($0.method), and the method is \(method)" }
+                    ?? "no method has it")
         }
         return try type.init(settings)
     }

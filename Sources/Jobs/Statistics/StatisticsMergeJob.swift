@@ -19,7 +19,8 @@ public struct StatisticsMergeJob: Sendable {
     ) throws -> StatisticsTable {
         let request = OutputRequest(output, kind: .file, inputs: inputs, force: force)
         try request.validate()
-        let sum = try StatisticsSum(of: inputs.map { (path) throws(StatisticsError) in try ActivationStatistics(path: path) })
+        let sum = try StatisticsSum(
+            of: inputs.map { (path) throws(StatisticsError) in try ActivationStatistics(path: path) })
         for hash in sum.repeatedTexts {
             progress.log(.warning, "the text with hash \(hash.prefix(16))… is counted more than once")
         }

@@ -1,8 +1,8 @@
 import MatrixCore
 import Statistics
 
-/// Copies some inputs of a forward pass, token by token, and what the outputs of their layers are added to: for comparing
-/// two networks that read the same text.
+/// Copies some inputs of a forward pass, token by token, and what the outputs of their layers are added to: for
+/// comparing two networks that read the same text.
 ///
 /// Experts read the tokens that their router sends them, and two networks route alike only as long as they are alike.
 /// So that the copies of both have the same tokens in the same places, one of them may follow the other: its tokens go

@@ -67,7 +67,8 @@ struct MixtureOfExperts: Sendable {
         }
     }
 
-    /// What the shared first steps make of all tokens; none where there are none, or an observer wants to see the inputs.
+    /// What the shared first steps make of all tokens; none where there are none, or an observer wants to see the
+    /// inputs.
     private func bonds(_ x: MatrixView<Float>, _ state: SequenceState) -> [MatrixView<Float>] {
         if state.observer != nil { return [] }
         return shared.map { step in

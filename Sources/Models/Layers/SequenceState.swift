@@ -35,8 +35,8 @@ public protocol ForwardObserver: AnyObject {
     /// A linear layer is about to be applied to `input` (tokens × inFeatures); the view is valid during the call. A
     /// layer may be given its tokens in several parts; layers that share an input are given the same memory.
     func willApply(_ module: String, to input: MatrixView<Float>)
-    /// The outputs of a linear layer are about to be added to `residual` (tokens × hidden), all tokens at once; the view
-    /// is valid during the call. Not told of experts.
+    /// The outputs of a linear layer are about to be added to `residual` (tokens × hidden), all tokens at once; the
+    /// view is valid during the call. Not told of experts.
     func willAdd(outputsOf module: String, to residual: MatrixView<Float>)
     /// A router has chosen the experts of every token, for each the largest share first. An observer that lets one
     /// network go the ways of another puts that one's choices in their place.

@@ -49,7 +49,8 @@ public struct RankAllocation: Sendable {
         if rule == .greedy || rule == .perplexity { return greedyRanks(within: parameters) }
         let start: [Int?]? =
             switch rule {
-            case .greedy, .perplexity, .uniform: largest(within: parameters, upTo: 1) { scale in uniformRanks(keep: scale) }
+            case .greedy, .perplexity, .uniform:
+                largest(within: parameters, upTo: 1) { scale in uniformRanks(keep: scale) }
             case .effectiveRank: largest(within: parameters, upTo: Self.largestScale) { scaledEffectiveRanks(by: $0) }
             case .loss: largest(within: parameters, upTo: 1) { removedByLoss(share: 1 - $0, parameters) }
             }
@@ -115,8 +116,8 @@ public struct RankAllocation: Sendable {
 
     /// Removes from each matrix a share ∝ 1/log L of its kind's, L its loss at uniform ranks.
     ///
-    /// The paper's logarithm is of the loss itself, which may be below 1; here the losses of a kind are scaled so that the
-    /// smallest is e.
+    /// The paper's logarithm is of the loss itself, which may be below 1; here the losses of a kind are scaled so that
+    /// the smallest is e.
     private func removedByLoss(share: Double, _ parameters: Int) -> [Int?] {
         let dense = matrices.reduce(0) { $0 + $1.curve.denseParameters }
         let uniform = uniformRanks(keep: Double(parameters) / Double(max(dense, 1)))

@@ -2,10 +2,10 @@ import CompressionCore
 
 /// Ranks that make the weighted sum of losses least within a number of parameters.
 ///
-/// Every matrix has points (parameters, weighted loss), the dense matrix last with loss 0. With pivot storage parameters
-/// are concave in the rank, so the best next rank is not always the next one: of each matrix only the lower convex hull
-/// counts. Its edges, taken in the order of loss saved per parameter, are what one Lagrange multiplier gives; what is left
-/// over at the end is spent on the points between that still fit, where it saves most.
+/// Every matrix has points (parameters, weighted loss), the dense matrix last with loss 0. With pivot storage
+/// parameters are concave in the rank, so the best next rank is not always the next one: of each matrix only the lower
+/// convex hull counts. Its edges, taken in the order of loss saved per parameter, are what one Lagrange multiplier
+/// gives; what is left over at the end is spent on the points between that still fit, where it saves most.
 ///
 /// - Cost: a sort of all ranks.
 public struct WaterFilling: Sendable {
@@ -94,10 +94,12 @@ public struct WaterFilling: Sendable {
         for matrix in choices.indices {
             let hull = Self.hull(choices[matrix], from: current[matrix])
             for (start, end) in zip(hull, hull.dropFirst()) {
-                edges.append(Edge(matrix: matrix, end: end, slope: Self.slope(choices[matrix][start], choices[matrix][end])))
+                let slope = Self.slope(choices[matrix][start], choices[matrix][end])
+                edges.append(Edge(matrix: matrix, end: end, slope: slope))
             }
         }
-        return edges.enumerated().sorted { ($1.element.slope, $0.offset) < ($0.element.slope, $1.offset) }.map(\.element)
+        return edges.enumerated().sorted { ($1.element.slope, $0.offset) < ($0.element.slope, $1.offset) }
+            .map(\.element)
     }
 
     /// Loss saved per parameter.

@@ -5,9 +5,9 @@ import Models
 
 /// How far the outputs of a model move over some sequences when single layers are replaced.
 ///
-/// For a model with a head the mean Kullback–Leibler divergence of its predictions from the dense model's, in nats; for an
-/// encoder the mean relative squared error of its hidden states. The dense model runs once; its last hidden states are
-/// kept, and their logits are computed anew block by block, so memory does not grow with the vocabulary.
+/// For a model with a head the mean Kullback–Leibler divergence of its predictions from the dense model's, in nats; for
+/// an encoder the mean relative squared error of its hidden states. The dense model runs once; its last hidden states
+/// are kept, and their logits are computed anew block by block, so memory does not grow with the vocabulary.
 struct OutputDivergence {
     private let checkpoint: Checkpoint
     private let sequences: [[Int32]]

@@ -161,8 +161,8 @@ struct OutputAssembly {
         return warnOfNonFinite(numbers, name, from: start / type.bytes, progress)
     }
 
-    /// Looks at numbers that were just copied, and so are in the cache. What is not selected is not this job's to judge,
-    /// but a model with NaN in it will not run.
+    /// Looks at numbers that were just copied, and so are in the cache. What is not selected is not this job's to
+    /// judge, but a model with NaN in it will not run.
     /// - Returns: whether there was one to warn of.
     @discardableResult
     private func warnOfNonFinite(

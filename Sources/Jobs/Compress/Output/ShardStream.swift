@@ -5,10 +5,10 @@ import Safetensors
 
 /// Writes shards of the output while the rest is still compressed.
 ///
-/// Tensors keep the order of the source and fill shards from the front, so a shard is decided once everything before its
-/// end is finished (`OutputAssembly`). It is then written beside the journal, under its number, and forced to the disk;
-/// the units that it took its tensors from are not needed any more. So the disk holds the output and the units of about
-/// one shard, not everything twice, and one shard is left to write at the end.
+/// Tensors keep the order of the source and fill shards from the front, so a shard is decided once everything before
+/// its end is finished (`OutputAssembly`). It is then written beside the journal, under its number, and forced to the
+/// disk; the units that it took its tensors from are not needed any more. So the disk holds the output and the units of
+/// about one shard, not everything twice, and one shard is left to write at the end.
 ///
 /// A shard is there whole or not at all, and its bytes are the same whenever it is written: a run that goes on begins
 /// behind the shards that it finds. One that is on its way when the run is stopped is given up at its next tensor; its

@@ -6,7 +6,8 @@ import Safetensors
 /// Joins the parts of a compression that was divided over machines.
 ///
 /// The output has the bytes that one run over everything gives: the same assembly writes it, with tensors from the
-/// parts. What is not compressed comes from the checkpoint, which is found where the parts were made unless it is given.
+/// parts. What is not compressed comes from the checkpoint, which is found where the parts were made unless it is
+/// given.
 public struct MergeJob: Sendable {
     public var parts: [String]
     public var output: String
@@ -44,7 +45,9 @@ public struct MergeJob: Sendable {
                 RunFacts(
                     commandLine: commandLine, instructionSet: set.description.instructionSet, threads: Threads.count,
                     seconds: set.parts.reduce(watch.seconds) { $0 + $1.seconds },
-                    peakResidentBytes: set.parts.reduce(ResourceUse.peakResidentBytes) { max($0, $1.peakResidentBytes) })
+                    peakResidentBytes: set.parts.reduce(ResourceUse.peakResidentBytes) {
+                        max($0, $1.peakResidentBytes)
+                    })
             }
         }
     }

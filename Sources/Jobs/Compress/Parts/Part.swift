@@ -42,7 +42,8 @@ struct Part {
 struct PartSet {
     let parts: [Part]
 
-    /// - Throws: `JobError.badInput` where two are not of one run, `JobError.usage` where one is missing or given twice.
+    /// - Throws: `JobError.badInput` where two are not of one run, `JobError.usage` where one is missing or given
+    ///   twice.
     init(_ paths: [String]) throws {
         let parts = try paths.map { try Part(path: $0) }
         guard let first = parts.first else { throw JobError.usage("give the parts to merge") }

@@ -47,7 +47,8 @@ extension PartDescription {
         [
             "part_version": JSON(Self.version), "part": JSON(shard.index), "parts": JSON(shard.count),
             "program": JSON(program), "isa": JSON(instructionSet), "source_fingerprint": JSON(source),
-            "inputs": .object(JSONObject(inputs.sorted { $0.key < $1.key }.map { (key: $0.key, value: JSON($0.value)) })),
+            "inputs": .object(
+                JSONObject(inputs.sorted { $0.key < $1.key }.map { (key: $0.key, value: JSON($0.value)) })),
             "run": outline.json, "division": JSON(division),
         ]
     }

@@ -43,7 +43,8 @@ extension Failure {
         }
     }
 
-    /// A file to read that is not there, or is no file, is a wrong input; anything else that the system refuses is the machine's.
+    /// A file to read that is not there, or is no file, is a wrong input; anything else that the system refuses is the
+    /// machine's.
     private init(_ error: FileError) {
         let isInput = [.open, .read, .map, .list].contains(error.operation)
         let isWrong = isInput && (error.isMissingFile || error.isNoFile)

@@ -20,8 +20,8 @@ public struct Interruption: Sendable {
     /// For jobs that nothing stops.
     public static let never = Interruption { false }
 
-    /// SIGINT, SIGTERM, and SIGHUP where the starter of the process does not have it ignored (`nohup`): the first asks to
-    /// stop, the second ends the process at once with 130. To be installed once.
+    /// SIGINT, SIGTERM, and SIGHUP where the starter of the process does not have it ignored (`nohup`): the first asks
+    /// to stop, the second ends the process at once with 130. To be installed once.
     public static func bySignals() -> Interruption {
         // Made before a signal can come: a first use inside the handler would run its initialiser there.
         _ = received.load(ordering: .relaxed)
