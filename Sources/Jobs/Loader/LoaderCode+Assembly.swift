@@ -1,7 +1,7 @@
 extension LoaderCode {
     /// The sparse part, the choice of a layer by its entry, and what several layers share.
     static let assembly = #"""
-    class Sparse(nn.Module):
+    class Sparse(Loadable):
         """Single entries of a matrix (out × in): values are trained, their places stay."""
 
         def __init__(self, sides, pattern, count):

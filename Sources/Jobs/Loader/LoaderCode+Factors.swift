@@ -7,9 +7,13 @@ extension LoaderCode {
 
     opens the dense architecture, and in the place of every linear layer that `low_rank_modules` of config.json names
     puts one of the schema that it is stored in. Names in memory are the names in the folder; factors are parameters,
-    positions (pivots, places of sparse entries) are buffers. Needs transformers from 4.57 on.
+    positions (pivots, places of sparse entries) are buffers. Needs transformers from 4.57 on. vLLM takes it too:
+
+        vllm serve FOLDER --model-impl transformers --trust-remote-code
     """
 
+    import functools
+    import importlib
     import math
 
     import torch
@@ -37,6 +41,20 @@ extension LoaderCode {
         return parameter
 
 
+    class Loadable(nn.Module):
+        """A module that engines fill by its own method: vLLM and SGLang look for parameters, not always for buffers,
+        and for none that has the name of a child."""
+
+        def load_weights(self, weights):
+            """Takes (name, tensor) pairs, and gives the names."""
+            own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+            for name, tensor in weights:
+                if name not in own or own[name].shape != tensor.shape:
+                    raise ValueError(f"no tensor {name!r} of the shape {list(tensor.shape)} in {type(self).__name__}")
+                own[name].data.copy_(tensor)
+                yield name
+
+
     class Positions(nn.Module):
         """`index`: rows of a factor that are those of the identity."""
 
@@ -48,7 +66,7 @@ extension LoaderCode {
             return self.index
 
 
-    class Factors(nn.Module):
+    class Factors(Loadable):
         """Named tensors. One that is stored without the rows of an identity has their positions under its own name:
         `0` is a tensor then, and `0.pivot.index` another, so `0` is a parameter and a child at once."""
 

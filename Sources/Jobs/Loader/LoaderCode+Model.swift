@@ -27,11 +27,27 @@ extension LoaderCode {
                 modules[name] = entry
             # So that what is saved from here has its own names, which differ where a head was added or left out.
             self.config.low_rank_modules = modules
+            if getattr(config, "_attn_implementation", None) == "vllm":
+                self.fit_vllm(modules)
 
         def put(self, layer, dense, parent, name):
             parent._modules[name] = layer
             for attribute in [key for key, value in vars(parent).items() if value is dense]:
                 parent.__dict__[attribute] = layer  # a head that is called by another name
+
+        def fit_vllm(self, names):
+            """vLLM makes one of linear layers that stand side by side, and what it finds in one module it holds to be
+            so in all of the same class: modules that are compressed in other places get other classes."""
+            devices = importlib.import_module("vllm.distributed").get_tensor_model_parallel_world_size()
+            if devices > 1:
+                raise ValueError(f"compressed layers cannot be divided; tensor_parallel_size must be 1, not {devices}")
+            places = {}
+            for name in names:
+                parent, _, last = name.rpartition(".")
+                places.setdefault(parent, set()).add(last)
+            for parent, children in places.items():
+                module = self.get_submodule(parent)
+                module.__class__ = class_with(type(module), frozenset(children))
 
         def without_prefix(self, modules):
             prefix = f"{self.base_model_prefix}."
@@ -97,6 +113,12 @@ extension LoaderCode {
             if missing:
                 raise ValueError(f"{folder} lacks {len(missing)} tensors of compressed layers, {missing[0]} for one")
             return (model, info) if output_loading_info else model
+
+
+    @functools.cache
+    def class_with(dense, children):
+        """A class of the same name for modules of the class `dense` in which `children` are compressed."""
+        return type(dense.__name__, (dense,), {})
 
 
     class OlderKeys:

@@ -39,13 +39,25 @@ extension LoaderCode {
             return self.ALinear(self.BLinear(x))
 
 
+    class PivotRows(Loadable):
+        """Rows of W' (pivots × in), and which they are. No `nn.Linear`: engines put their own in the place of those,
+        without the buffer."""
+
+        def __init__(self, count, inputs):
+            super().__init__()
+            self.weight = filled(count, inputs)
+            self.register_buffer("index", torch.arange(count, dtype=torch.int32))
+
+        def forward(self, x):
+            return F.linear(x, self.weight)
+
+
     class PivotLinear(LowRankLinear):
         """Some rows of W', and the others as their combinations."""
 
         def __init__(self, entry, sides, has_bias, shared, is_whole=True):
             super().__init__(sides, has_bias)
-            self.pivot = nn.Linear(sides[1], entry["rank"], bias=False)
-            self.pivot.register_buffer("index", torch.arange(entry["rank"], dtype=torch.int32))
+            self.pivot = PivotRows(entry["rank"], sides[1])
             self.rest = nn.Linear(entry["rank"], sides[0] - entry["rank"], bias=False)
 
         def multiply(self, x):
