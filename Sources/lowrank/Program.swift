@@ -40,6 +40,7 @@ enum Program {
 
     /// - Parameter words: The command line without the program's own name.
     static func run(_ words: [String]) -> ExitCode {
+        StandardStream.occupyClosedStreams()
         // A reader that goes away (`lowrank … | head`) ends neither a job nor its cleaning up.
         signal(SIGPIPE, SIG_IGN)
         // A limit on the size of files (`ulimit -f`) is an error with a name, as a full disk is.

@@ -1,6 +1,8 @@
-import CommandLineKit
+import Foundation
 import Synchronization
 import Testing
+
+@testable import CommandLineKit
 
 /// What goes to which stream, when.
 struct TerminalTests {
@@ -19,6 +21,20 @@ struct TerminalTests {
         var settings = TerminalSettings()
         change(&settings)
         return Terminal(program: "sample", settings: settings, output: output, errors: errors, clock: clock.read)
+    }
+
+    @Test func aStreamThatDoesNotWaitForItsReaderLosesNothing() throws {
+        let pipe = Pipe()
+        let descriptor = pipe.fileHandleForWriting.fileDescriptor
+        #expect(fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) == 0)
+        // More than a pipe holds.
+        let text = String(repeating: "0123456789", count: 50_000)
+        let writer = Thread {
+            StandardStream(descriptor: descriptor).write(text)
+            try? pipe.fileHandleForWriting.close()
+        }
+        writer.start()
+        #expect(try pipe.fileHandleForReading.readToEnd() == Data(text.utf8))
     }
 
     @Test func progressIsPlainAndRareWithoutATerminal() {

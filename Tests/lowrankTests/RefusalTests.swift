@@ -136,6 +136,29 @@ struct RefusalTests {
         #expect(gone.code == 0 && gone.errors.isEmpty)
     }
 
+    /// A file would get the number of a closed stream, and what is meant for its reader.
+    @Test(arguments: ["<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+    func closedStreamsLeaveTheOutputAsItIs(closed: String) throws {
+        func shell(_ line: String) throws -> ProgramRun {
+            let program = ProgramRun.buildFolder.appendingPathComponent("lowrank").path
+            return try ProgramRun.of(["-c", "'\(program)' \(line)"], program: URL(fileURLWithPath: "/bin/sh"))
+        }
+        for (name, more) in [("plain", "-q"), ("closed", closed)] {
+            let words = "compress '\(ModelFolder.fixture)' -o '\(folder.at(name))' --keep 0.6 --max-shard-size 200KB"
+            let run = try shell("\(words) \(more)")
+            // A result that nobody can read is an error.
+            #expect(run.code == (" \(more)".contains(" >&-") ? 5 : 0), "\(run.errors)")
+        }
+        #expect(try folder.content(of: "closed") == folder.content(of: "plain"))
+    }
+
+    @Test(arguments: ["<&-", "< /"]) func aPromptThatCannotBeReadIsAWrongRequest(input: String) throws {
+        let program = ProgramRun.buildFolder.appendingPathComponent("lowrank").path
+        let run = try ProgramRun.of(
+            ["-c", "'\(program)' generate '\(ModelFolder.fixture)' \(input)"], program: URL(fileURLWithPath: "/bin/sh"))
+        #expect(run.code == 2 && run.errors.contains("cannot be read; give --prompt"), "\(run.errors)")
+    }
+
     @Test func missingShardsAndTensorsAreNamed() throws {
         let run = try ProgramRun.of(
             ["compress", ModelFolder.fixture, "-o", folder.at("sharded"), "--keep", "0.6", "--max-shard-size", "400KB"])

@@ -22,14 +22,24 @@ public final class StandardStream: TextSink {
     /// Of the first call that failed.
     private let firstFailure = Mutex<Int32?>(nil)
 
-    private init(descriptor: Int32) {
+    init(descriptor: Int32) {
         self.descriptor = descriptor
     }
 
     public static let output = StandardStream(descriptor: 1)
     public static let error = StandardStream(descriptor: 2)
 
-    public var isTerminal: Bool { isatty(descriptor) == 1 }
+    /// Puts something that neither reads nor writes in the place of streams that the starter of the program has closed:
+    /// the first files to be opened would take their numbers, and get what is meant for a reader.
+    public static func occupyClosedStreams() {
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) == -1 {
+            // The lowest free number is this one. What cannot be written to, or read from, says so as a closed one does.
+            _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
+        }
+    }
+
+    /// A terminal that calls itself dumb cannot redraw a line; it is a log.
+    public var isTerminal: Bool { isatty(descriptor) == 1 && getenv("TERM").map { strcmp($0, "dumb") } != 0 }
 
     public var columns: Int {
         var size = winsize()
@@ -48,6 +58,10 @@ public final class StandardStream: TextSink {
                 let written = systemWrite(descriptor, base, rest.count)
                 if written > 0 {
                     rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+                } else if errno == EAGAIN {
+                    // The starter of the program has made the stream one that does not wait.
+                    var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = poll(&waiting, 1, -1)
                 } else if errno != EINTR {
                     let code = errno
                     if code != EPIPE { firstFailure.withLock { $0 = $0 ?? code } }

@@ -54,7 +54,7 @@ struct GenerateCommand: Command {
 
     func run(_ context: RunContext) throws -> ExitCode {
         let job = GenerateJob(
-            checkpoint: checkpoint, prompt: try prompt ?? .text(Self.standardInput()),
+            checkpoint: checkpoint, prompt: try prompt ?? .text(Self.standardInput(context.terminal)),
             sampler: Sampler(
                 temperature: sampler.temperature, topK: sampler.topK, topP: sampler.topP, seed: context.seed),
             mostTokens: mostTokens, stops: stops, ignoresEnds: ignoresEnds,
@@ -71,8 +71,14 @@ struct GenerateCommand: Command {
     }
 
     /// All of standard input, without the line end that closes it.
-    private static func standardInput() throws -> String {
-        let bytes = FileHandle.standardInput.readDataToEndOfFile()
+    private static func standardInput(_ terminal: Terminal) throws -> String {
+        if isatty(0) == 1 { terminal.log(.notice, "type the prompt, and Ctrl-D on a line of its own behind it") }
+        let bytes: Data
+        do {
+            bytes = try FileHandle.standardInput.readToEnd() ?? Data()
+        } catch {
+            throw JobError.usage("standard input, where the prompt is expected, cannot be read; give --prompt")
+        }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw JobError.badInput("standard input is not UTF-8")
         }
