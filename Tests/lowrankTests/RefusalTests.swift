@@ -52,6 +52,17 @@ struct RefusalTests {
         #expect(forced.code == 0 && !FileManager.default.fileExists(atPath: folder.at("full/file")))
     }
 
+    @Test(arguments: [".", "..", "../work"]) func theCurrentFolderIsNotReplaced(output: String) throws {
+        let work = folder.at("work")
+        try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: work + "/file"))
+        let program = ProgramRun.buildFolder.appendingPathComponent("lowrank").path
+        let line = "cd '\(work)' && '\(program)' reconstruct '\(ModelFolder.fixture)' -o \(output) --force"
+        let run = try ProgramRun.of(["-c", line], program: URL(fileURLWithPath: "/bin/sh"))
+        #expect(run.code == 2 && run.errors.contains("the current folder"), "\(run.errors)")
+        #expect(FileManager.default.contents(atPath: work + "/file") == Data("mine".utf8))
+    }
+
     @Test func filesThatAreNoCheckpointAreNamed() throws {
         let text = folder.at("notes.txt")
         try Data("not a checkpoint, only some text that is long enough".utf8).write(to: URL(fileURLWithPath: text))

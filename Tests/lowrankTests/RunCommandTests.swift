@@ -46,6 +46,25 @@ struct RunCommandTests {
         #expect(found["windows"]?.int == 186)
     }
 
+    /// A configuration of fewer layers than the file has.
+    @Test func whatAModelLeavesOutIsToldOf() throws {
+        let folder = try ModelFolder(), model = try folder.copyOfFixture()
+        var config = try JSON.parse(file: model + "/config.json")
+        config["num_hidden_layers"] = 3
+        try Data(config.text(pretty: true).utf8).write(to: URL(fileURLWithPath: model + "/config.json"))
+        let text = model + "/heldout.txt"
+        let lines = [
+            ["eval", model, "--text", text, "--samples", "1"],
+            ["generate", model, "--prompt", "a", "--max-tokens", "1"],
+            ["calibrate", model, "--text", text, "--samples", "1", "-o", folder.at("stats")],
+        ]
+        for words in lines {
+            let run = try ProgramRun.of(words + ["-q"])
+            #expect(run.code == 0, "\(run.errors)")
+            #expect(run.errors.contains("belongs to none of the 3 layers"), "\(words[0]): \(run.errors)")
+        }
+    }
+
     /// A folder in which someone has put the tokenizer of another model, whose ids fit.
     @Test(.enabled(if: hasData, "needs shared/data"))
     func anOtherTokenizerThatFitsIsDoubted() throws {

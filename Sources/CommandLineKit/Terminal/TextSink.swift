@@ -33,7 +33,7 @@ public final class StandardStream: TextSink {
     /// the first files to be opened would take their numbers, and get what is meant for a reader.
     public static func occupyClosedStreams() {
         for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) == -1 {
-            // The lowest free number is this one. What cannot be written to, or read from, says so as a closed one does.
+            // The lowest free number is this one. What can be neither written to nor read from says so, as if closed.
             _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
         }
     }

@@ -87,6 +87,7 @@ public struct CalibrateJob: Sendable {
         let path = request.checkpoint
         let (checkpoint, model) = try Failure.naming(file: path, tensor: nil) {
             let checkpoint = try Checkpoint(path: path)
+            for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
             return (checkpoint, try Model(checkpoint, library: MethodRegistry.library))
         }
         let fingerprint = try checkpoint.fingerprint()

@@ -43,7 +43,7 @@ public struct EvalJob: Sendable {
     ) throws -> EvalResult {
         try checkOutput()
         let report = try isReported ? EvaluatedReport(folder: checkpoint) : nil
-        let model = try Self.open(checkpoint, library)
+        let model = try Self.open(checkpoint, library, progress)
         var result = EvalResult()
         if let source { try score(source, model, &result, progress, interruption) }
         if let choicesFile { result.choices = try choose(choicesFile, model, progress, interruption) }
@@ -65,7 +65,7 @@ public struct EvalJob: Sendable {
         _ source: SequenceSource, _ model: Model, _ result: inout EvalResult, _ progress: any ProgressReporter,
         _ interruption: Interruption
     ) throws {
-        let reference = try self.reference.map { try Self.open($0, library) }
+        let reference = try self.reference.map { try Self.open($0, library, progress) }
         if let reference { try check(reference, against: model) }
         if model.head == nil && reference == nil && logitsFile == nil {
             throw JobError.usage("an encoder predicts no next token; give a --reference to compare embeddings with")
@@ -131,9 +131,14 @@ public struct EvalJob: Sendable {
 
     // MARK: Models
 
-    static func open(_ path: String, _ library: OperatorLibrary) throws -> Model {
+    /// A model to run, with a warning for all that its files have and it leaves out.
+    static func open(
+        _ path: String, _ library: OperatorLibrary, _ progress: any ProgressReporter
+    ) throws -> Model {
         try Failure.naming(file: path, tensor: nil) {
-            try Model(Checkpoint(path: path), library: library)
+            let checkpoint = try Checkpoint(path: path)
+            for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
+            return try Model(checkpoint, library: library)
         }
     }
 

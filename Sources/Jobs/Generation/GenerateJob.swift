@@ -43,7 +43,7 @@ public struct GenerateJob: Sendable {
         progress: any ProgressReporter = SilentProgress(), interruption: Interruption = .never,
         write: (String) -> Void = { _ in }
     ) throws -> GenerateResult {
-        let model = try EvalJob.open(checkpoint, library)
+        let model = try EvalJob.open(checkpoint, library, progress)
         guard model.head != nil else { throw ModelError.noHead }
         let tokenizer = try tokenizer(of: model, progress)
         let ids = try promptIDs(tokenizer, model)

@@ -45,12 +45,23 @@ public struct OutputRequest: Sendable {
         switch (kind, try FileSystem.entry(at: output.resolved)) {
         case (_, nil): break
         case (.folder, .folder):
-            if !force, try !FileSystem.names(in: output.resolved).isEmpty { throw JobError.outputExists(path) }
+            if try !FileSystem.names(in: output.resolved).isEmpty {
+                if !force { throw JobError.outputExists(path) }
+                try refuseCurrentFolder(output)
+            }
         case (.folder, _): throw JobError.outputIsNotAFolder(path)
         case (.file, .file): if !force && !updates { throw JobError.outputExists(path) }
         case (.file, _): throw JobError.outputIsNotAFile(path)
         }
         return output
+    }
+
+    /// Replacing the folder that the user works in, or one above it, is a slip of the finger: `-o . --force`.
+    private func refuseCurrentFolder(_ output: OutputPath) throws {
+        let relation = output.relation(to: try OutputPath("."))
+        guard relation == .same || relation == .contains else { return }
+        throw JobError.usage(
+            "the output \(path) has the current folder in it, all of which --force would remove; give another output")
     }
 
     private func resolvedPath() throws -> OutputPath {
