@@ -37,14 +37,14 @@ WIDE = {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 96}
 SETTINGS = {
     "llama2": {"head_dim": 32}, "llama3": {"head_dim": 32}, "mistral-sliding": {"head_dim": 32}, "qwen2": WIDE,
     "qwen3": {"head_dim": 32}, "qwen3-moe": {"head_dim": 32}, "mixtral": {"head_dim": 32},
-    "mixtral-stacked": {"head_dim": 32}, "gpt-neox": WIDE, "gpt2": {"n_embd": 128, "n_head": 4, "n_inner": 96},
+    "mixtral-stacked": {"head_dim": 32}, "gpt-neox": WIDE,
 }
 
 FORMS = {
     **check_loader.FORMS,
     # vLLM joins dense layers that stand side by side, and must not take compressed ones for such.
     "first-dense": "svd --keep 0.6 --layers 1,2",
-    "some-dense": "svd --keep 0.6 --exclude 0.*(q|gate)_proj --exclude 1.*(k|up)_proj",
+    "some-dense": "svd --keep 0.6 --exclude 0.*(q|k|gate|up)_proj --exclude 1.*(k|v)_proj",
 }
 
 

@@ -41,6 +41,9 @@ extension LoaderCode {
             devices = importlib.import_module("vllm.distributed").get_tensor_model_parallel_world_size()
             if devices > 1:
                 raise ValueError(f"compressed layers cannot be divided; tensor_parallel_size must be 1, not {devices}")
+            for name, module in self.named_modules():
+                if isinstance(module, Experts) and {parameter.dim() for parameter in module.parameters()} == {3}:
+                    raise ValueError(f"vLLM would put its own experts in the place of the dense stacks of {name}")
             places = {}
             for name in names:
                 parent, _, last = name.rpartition(".")

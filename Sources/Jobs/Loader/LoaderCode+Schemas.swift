@@ -49,7 +49,8 @@ extension LoaderCode {
             self.register_buffer("index", torch.arange(count, dtype=torch.int32))
 
         def forward(self, x):
-            return F.linear(x, self.weight)
+            """What the rows give, and which they are; offloaded tensors are there only in here."""
+            return F.linear(x, self.weight), self.index
 
 
     class PivotLinear(LowRankLinear):
@@ -61,8 +62,8 @@ extension LoaderCode {
             self.rest = nn.Linear(entry["rank"], sides[0] - entry["rank"], bias=False)
 
         def multiply(self, x):
-            pivots = self.pivot(x)
-            rows = position_of_rows(self.pivot.index, self.out_features)
+            pivots, index = self.pivot(x)
+            rows = position_of_rows(index, self.out_features)
             return torch.cat([pivots, self.rest(pivots)], dim=-1)[:, rows.to(pivots.device)]
 
 
