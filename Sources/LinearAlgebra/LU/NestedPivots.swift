@@ -1,7 +1,7 @@
 import Kernels
 import MatrixCore
 
-/// Rows that span the leading columns of a matrix, as many as there are columns, for one number of columns after another.
+/// Rows that span the leading columns of a matrix, as many as there are columns, for one number of them after another.
 ///
 /// Where rows are chosen by elimination, those of leading columns are the first pivots of the whole matrix, to the bit
 /// (`PivotedLU`). So the pivots of a matrix are kept, and serve every later one that it begins with: matrices with many
