@@ -85,8 +85,8 @@ extension LoaderCode {
                 self._modules[name] = child
 
         def forward(self):
-            """The whole factors, by name."""
-            return {name: self.whole(name) for name in self.names}
+            """The whole factors and the positions, by name."""
+            return {**{name: self.whole(name) for name in self.names}, **self._buffers}
 
         def whole(self, name):
             stored, child = self._parameters[name], self._modules.get(name)

@@ -189,15 +189,15 @@ extension LoaderCode {
                 self.mixt.register_buffer("columns", torch.arange(sides[1], dtype=torch.int32))
 
         def multiply(self, x):
-            branches = self.mixt()
+            stored = self.mixt()
             if self.is_ordered:
-                x = x[:, self.mixt.columns.to(x.device)]
+                x = x[:, stored["columns"].to(x.device)]
             x = F.pad(x, (0, self.padded[1] - self.in_features))
             y = 0
-            for k, branch in branches.items():
-                inner = self.base ** (self.branches - 1 - int(k))
+            for k in range(self.branches):
+                branch, inner = stored[str(k)], self.base ** (self.branches - 1 - k)
                 y = y + (branch @ x.reshape(-1, branch.shape[1], inner)).reshape(len(x), -1)
             y = y[:, :self.out_features] / self.branches
-            return torch.empty_like(y).index_copy(1, self.mixt.rows.long().to(y.device), y) if self.is_ordered else y
+            return torch.empty_like(y).index_copy(1, stored["rows"].long().to(y.device), y) if self.is_ordered else y
     """#
 }
