@@ -42,8 +42,8 @@ extension LoaderCode {
 
 
     class Loadable(nn.Module):
-        """A module that engines fill by its own method: vLLM and SGLang look for parameters, not always for buffers,
-        and for none that has the name of a child."""
+        """A module that engines fill by its own method: vLLM looks for parameters, not always for buffers, and for none
+        that has the name of a child."""
 
         def load_weights(self, weights):
             """Takes (name, tensor) pairs, and gives the names."""
