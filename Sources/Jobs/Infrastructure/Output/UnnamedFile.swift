@@ -11,12 +11,28 @@ final class UnnamedFile {
     /// - Throws: `FileError` where no file can be made in the folder.
     init(in folder: String) throws(FileError) {
         self.folder = folder
-        var path = Array((folder + "/.lowrank-XXXXXX").utf8CString)
-        descriptor = mkstemp(&path)
+        descriptor = Self.descriptor(in: folder)
         guard descriptor >= 0 else { throw FileError(.create, folder, code: errno) }
+    }
+
+    #if os(Linux)
+    /// O_TMPFILE of open(2), a macro that Swift does not see; the same on x86-64 and arm64.
+    private static let withoutName = 0o20000000 | O_DIRECTORY
+    #endif
+
+    /// A file that never has a name where the system can make one, otherwise for as long as it takes to remove it.
+    private static func descriptor(in folder: String) -> Int32 {
+        #if os(Linux)
+        let unnamed = open(folder, Self.withoutName | O_RDWR | O_CLOEXEC, 0o600)
+        if unnamed >= 0 { return unnamed }
+        #endif
+        var path = Array((folder + "/.lowrank-XXXXXX").utf8CString)
+        let named = mkstemp(&path)
+        guard named >= 0 else { return named }
         unlink(path)
         // A program that is started meanwhile would keep the file.
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(named, F_SETFD, FD_CLOEXEC)
+        return named
     }
 
     deinit {
