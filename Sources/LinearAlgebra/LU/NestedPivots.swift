@@ -17,20 +17,13 @@ public final class NestedPivots {
     /// What `PivotRows.selectRows` gives for as many rows as a (m × r) has columns.
     /// - Throws: as that.
     public func selectRows(of a: Matrix) throws(LinearAlgebraError) -> [Int] {
-        var options = PivotRows<Float>.Options()
-        guard options.eliminates(a.columns), a.columns <= a.rows else {
-            return try PivotRows.selectRows(of: a.view, count: a.columns, options: options)
+        let options = PivotRows<Float>.Options(), count = a.columns
+        if let known, count <= known.pivots.count, options.eliminates(count), Self.begins(known.matrix, with: a) {
+            return known.pivots[..<count].sorted()
         }
-        if let known, a.columns <= known.pivots.count, Self.begins(known.matrix, with: a) {
-            return known.pivots[..<a.columns].sorted()
-        }
-        let lu = try PivotedLU(a.view)
-        guard lu.rank == a.columns else {
-            options.search = .norms
-            return try PivotRows.selectRows(of: a.view, count: a.columns, options: options)
-        }
-        known = (a, Array(lu.permutation[..<a.columns]))
-        return lu.permutation[..<a.columns].sorted()
+        let choice = try PivotRows.choose(a.view, count, options), pivots = Array(choice.order[..<count])
+        if choice.isNested { known = (a, pivots) }
+        return pivots.sorted()
     }
 
     /// Whether the leading columns of a matrix are another, to the bit.

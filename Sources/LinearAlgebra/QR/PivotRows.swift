@@ -99,13 +99,15 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
     }
 
     /// The first choice: pivots first, then the others, and C in this order where it is asked for.
-    private struct Choice {
+    struct Choice {
         let order: [Int]
         let rank: Int
+        /// Whether the rows of leading columns are the first of these, in the order of the columns.
+        let isNested: Bool
         let coefficients: () -> DenseMatrix<Element>
     }
 
-    private static func choose(
+    static func choose(
         _ a: MatrixView<Element>, _ count: Int, _ options: Options
     ) throws(LinearAlgebraError) -> Choice {
         guard count >= 0, count <= a.rows else {
@@ -115,11 +117,11 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
         if options.eliminates(count), count == a.columns {
             let lu = try PivotedLU(a)
             if lu.rank == count {
-                return Choice(order: lu.permutation, rank: count, coefficients: lu.interpolation)
+                return Choice(order: lu.permutation, rank: count, isNested: true, coefficients: lu.interpolation)
             }
         }
         let qr = try PivotedQR(a.transposed, options: .init(maximumRank: count))
-        return Choice(order: qr.permutation, rank: qr.rank) { coefficients(qr, count: count) }
+        return Choice(order: qr.permutation, rank: qr.rank, isNested: false) { coefficients(qr, count: count) }
     }
 
     /// C in the order of the factorisation: (R₁⁻¹ R₂)ᵀ; pivots beyond the rank take no part.

@@ -77,7 +77,10 @@ public final class AtomicFile {
 }
 
 /// Writes bytes at an offset, however many calls it takes.
-func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, path: String) throws(FileError) {
+/// - Throws: `FileError`, for instance where the disk is full.
+public func writeAll(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, path: String
+) throws(FileError) {
     var done = 0
     while done < bytes.count {
         let piece = min(bytes.count - done, 1 << 30)

@@ -41,31 +41,12 @@ final class UnnamedFile {
 
     /// - Throws: `FileError`, for instance where the disk is full.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
-        try forEachPiece(bytes.count, .write) { done, count in
-            pwrite(descriptor, bytes.baseAddress.map { $0 + done }, count, off_t(offset + done))
-        }
+        try writeAll(bytes, to: descriptor, at: offset, path: folder)
     }
 
     /// Fills memory with the bytes at an offset.
     /// - Throws: `FileError`, with code 0 where so much was not written.
     func read(into memory: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) {
-        try forEachPiece(memory.count, .read) { done, count in
-            pread(descriptor, memory.baseAddress.map { $0 + done }, count, off_t(offset + done))
-        }
-    }
-
-    /// Calls `move` until all bytes are moved: one call moves at most 2 GiB on Linux and fails above that on macOS.
-    private func forEachPiece(
-        _ count: Int, _ operation: FileError.Operation, _ move: (_ done: Int, _ count: Int) -> Int
-    ) throws(FileError) {
-        var done = 0
-        while done < count {
-            let moved = move(done, min(count - done, 1 << 30))
-            if moved < 0, errno == EINTR { continue }
-            guard moved > 0 else {
-                throw FileError(operation, folder, code: moved < 0 ? errno : operation == .write ? ENOSPC : 0)
-            }
-            done += moved
-        }
+        try readAll(into: memory, from: descriptor, at: offset, path: folder)
     }
 }
