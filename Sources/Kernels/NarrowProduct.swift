@@ -1,8 +1,8 @@
 import KernelContract
 import MatrixCore
 
-/// c ← alpha · a · b + beta · c, in Float, for a b of few columns and an a in Float: a is read once, where it lies,
-/// where `multiply` would copy all of it to packed panels. Sums run in another order than those of `multiply`.
+/// c ← alpha · a · b + beta · c, in Float, for a b of few columns: a is read once, where it lies, where `multiply` would
+/// copy all of it to packed panels. Sums run in another order than those of `multiply`.
 public func multiplyNarrow(
     _ a: MatrixOperand, _ b: MatrixOperand, into c: MutableMatrixView<Float>, alpha: Float = 1, beta: Float = 0
 ) {
@@ -10,7 +10,7 @@ public func multiplyNarrow(
     Product(a: a, b: b, c: MutableMatrixOperand(c), alpha: Double(alpha), beta: Double(beta)).runNarrow()
 }
 
-/// The same in Double, for an a in Double.
+/// The same in Double.
 public func multiplyNarrow(
     _ a: MatrixOperand, _ b: MatrixOperand, into c: MutableMatrixView<Double>, alpha: Double = 1, beta: Double = 0
 ) {
@@ -28,8 +28,11 @@ extension Product {
 
 /// The product of a matrix with vectors that lie side by side.
 ///
+/// An a in another type than that of the arithmetic is widened a block at a time, which then lies in the second-level
+/// cache.
+///
 /// - Cost: 2 · rows · columns · depth operations, of which about half as many a second as a general product does;
-///   scratch is b and c in the type of the arithmetic.
+///   scratch is b and c in the type of the arithmetic, and a block of a for each thread.
 struct NarrowProduct {
     private let product: Product
     private let kernel: Kernel<NarrowRows>
@@ -45,8 +48,7 @@ struct NarrowProduct {
     private static let depth = (byRows: 256, byColumns: 32)
 
     static func fits(_ product: Product) -> Bool {
-        product.c.columns <= mostColumns && product.region == .all && product.a.type == product.c.type
-            && product.c.rows > 0 && product.c.columns > 0
+        product.c.columns <= mostColumns && product.region == .all && product.c.rows > 0 && product.c.columns > 0
             && (product.a.hasContiguousRows || product.a.transposed.hasContiguousRows)
     }
 
@@ -60,13 +62,16 @@ struct NarrowProduct {
 
     func run() {
         let (a, c) = (product.a, product.c)
-        Scratch.withMemory(bytes: (a.columns + c.rows) * width * bytes) { memory in
-            let b = memory, sums = memory + a.columns * width * bytes
-            copyB(b)
-            let place = Place(b: b, sums: sums)
-            let rows = a.hasContiguousRows ? Self.rowsPerPiece / 8 : Self.rowsPerPiece
-            parallelFor((c.rows + rows - 1) / rows) { piece in
-                multiply(piece * rows..<min((piece + 1) * rows, c.rows), place)
+        let rows = min(a.hasContiguousRows ? Self.rowsPerPiece / 8 : Self.rowsPerPiece, c.rows)
+        let isWidened = a.type != c.type
+        let blockBytes = isWidened ? (rows * step * bytes + 63) / 64 * 64 : 0
+        let (bBytes, sumBytes) = (a.columns * width * bytes, c.rows * width * bytes)
+        Scratch.withMemory(bytes: bBytes + sumBytes + blockBytes * Threads.count) { memory in
+            copyB(memory)
+            let place = Place(b: memory, sums: memory + bBytes, blocks: memory + bBytes + sumBytes)
+            parallelFor((c.rows + rows - 1) / rows) { piece, worker in
+                let block = isWidened ? place.blocks + worker * blockBytes : nil
+                multiply(piece * rows..<min((piece + 1) * rows, c.rows), place, block)
             }
         }
     }
@@ -74,6 +79,13 @@ struct NarrowProduct {
     private struct Place: @unchecked Sendable {
         let b: UnsafeMutableRawPointer
         let sums: UnsafeMutableRawPointer
+        /// Of every worker.
+        let blocks: UnsafeMutableRawPointer
+    }
+
+    /// Columns of a that are multiplied at a time.
+    private var step: Int {
+        min(product.a.hasContiguousRows ? Self.depth.byRows : Self.depth.byColumns, max(product.a.columns, 1))
     }
 
     /// b with zeros beside it.
@@ -85,17 +97,19 @@ struct NarrowProduct {
         convert(product.b, into: copy)
     }
 
-    private func multiply(_ rows: Range<Int>, _ place: Place) {
-        let a = product.a
-        let step = a.hasContiguousRows ? Self.depth.byRows : Self.depth.byColumns
+    /// - Parameter block: where a part of a is widened to, if it must be.
+    private func multiply(_ rows: Range<Int>, _ place: Place, _ block: UnsafeMutableRawPointer?) {
+        let a = product.a.rows(rows)
         let sums = place.sums + rows.lowerBound * width * bytes
         var first = 0
         repeat {
             let depth = min(step, a.columns - first)
+            let stored = a.columns(first..<first + depth)
+            let part = block.map { widened(stored, $0) } ?? stored
             kernel(
                 NarrowRows(
-                    a: a.address(rows.lowerBound, first), rowStride: a.rowStride, depthStride: a.columnStride,
-                    rows: rows.count, depth: depth, b: place.b + first * width * bytes, width: width, sums: sums,
+                    a: part.base, rowStride: part.rowStride, depthStride: part.columnStride, rows: rows.count,
+                    depth: depth, b: place.b + first * width * bytes, width: width, sums: sums,
                     isContinued: first > 0))
             first += depth
         } while first < a.columns
@@ -104,6 +118,16 @@ struct NarrowProduct {
         } else {
             put(rows, sums, Float.self)
         }
+    }
+
+    /// The same numbers in the type of the arithmetic, in the same order.
+    private func widened(_ part: MatrixOperand, _ memory: UnsafeMutableRawPointer) -> MatrixOperand {
+        let byRows = part.hasContiguousRows
+        let target = MutableMatrixOperand(
+            base: memory, type: product.c.type, rows: part.rows, columns: part.columns,
+            rowStride: byRows ? part.columns : 1, columnStride: byRows ? 1 : part.rows)
+        convert(part, into: target)
+        return target.readable
     }
 
     /// c ← alpha · sums + beta · c

@@ -87,23 +87,30 @@ private func assign<Element: MatrixElement>(_ source: MatrixView<Element>, to ta
     }
 }
 
-/// x ← t⁻¹ · x, row after row; the rows of x are contiguous.
+/// x ← t⁻¹ · x, row after row, for a t of at most `smallest` rows; the rows of x are contiguous.
+///
+/// The diagonal is divided by through its inverse, which rounds once more but is several times faster; where the inverse
+/// is no normal number, it is divided by as it is.
 private func substitute<Element: MatrixElement>(
     _ t: MatrixView<Element>, _ triangle: Triangle, _ unit: Bool, _ x: MutableMatrixView<Element>
 ) {
     let n = t.rows
-    let count = x.columns
-    for step in 0..<n {
-        let i = triangle == .lower ? step : n - 1 - step
-        let target = x.base + i * x.rowStride
-        for p in triangle == .lower ? 0..<i : (i + 1)..<n {
-            let factor = t[i, p]
-            let source = x.base + p * x.rowStride
-            for j in 0..<count { target[j] -= factor * source[j] }
-        }
-        if !unit {
-            let diagonal = t[i, i]
-            for j in 0..<count { target[j] /= diagonal }
+    let vectors = VectorKernels<Element>()
+    withUnsafeTemporaryAllocation(of: Element.self, capacity: max(n, 1)) { factors in
+        guard let factor = factors.baseAddress else { return }
+        for step in 0..<n {
+            let i = triangle == .lower ? step : n - 1 - step
+            let target = x.base + i * x.rowStride
+            let known = triangle == .lower ? 0..<i : (i + 1)..<n
+            for (place, p) in known.enumerated() { factor[place] = -t[i, p] }
+            vectors.addTransposedProduct(x.rows(known).readable, factor, to: target)
+            guard !unit else { continue }
+            let inverse = 1 / t[i, i]
+            if inverse.isNormal {
+                for j in 0..<x.columns { target[j] *= inverse }
+            } else {
+                for j in 0..<x.columns { target[j] /= t[i, i] }
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 import KernelContract
 
 // A matrix times a few vectors that lie side by side. A tile is eight rows of one vector of the instruction set: each
-// step loads a vector of b and broadcasts eight elements of a.
+// step loads a vector of b and broadcasts eight elements of a. Sums from before are added last, so that rounding grows
+// with the depth of a piece and not with that of the matrix.
 
 var narrowRows64: Kernel<NarrowRows> {
     Kernel { multiply($0.load(as: NarrowRows.self), DoubleVector.self) }
@@ -41,11 +42,6 @@ where V.Scalar: BinaryFloatingPoint {
     let (width, stride) = (task.width, task.rowStride)
     var (c0, c1, c2, c3) = (V.zero, V.zero, V.zero, V.zero)
     var (c4, c5, c6, c7) = (V.zero, V.zero, V.zero, V.zero)
-    if task.isContinued {
-        (c0, c1, c2, c3) = (load(sums), load(sums + width), load(sums + 2 &* width), load(sums + 3 &* width))
-        let rest = sums + 4 &* width
-        (c4, c5, c6, c7) = (load(rest), load(rest + width), load(rest + 2 &* width), load(rest + 3 &* width))
-    }
     var a = task.a.assumingMemoryBound(to: V.Scalar.self) + row &* stride
     var b = task.b.assumingMemoryBound(to: V.Scalar.self) + column
     for _ in 0..<task.depth {
@@ -62,6 +58,17 @@ where V.Scalar: BinaryFloatingPoint {
         a += task.depthStride
         b += width
     }
+    if task.isContinued {
+        let rest = sums + 4 &* width
+        c0 += load(sums)
+        c1 += load(sums + width)
+        c2 += load(sums + 2 &* width)
+        c3 += load(sums + 3 &* width)
+        c4 += load(rest)
+        c5 += load(rest + width)
+        c6 += load(rest + 2 &* width)
+        c7 += load(rest + 3 &* width)
+    }
     store(c0, sums)
     store(c1, sums + width)
     store(c2, sums + 2 &* width)
@@ -76,7 +83,7 @@ where V.Scalar: BinaryFloatingPoint {
 private func multiplyRow<V: SIMD>(_ task: NarrowRows, _ row: Int, _ column: Int, _: V.Type)
 where V.Scalar: BinaryFloatingPoint {
     let sums = task.sums.assumingMemoryBound(to: V.Scalar.self) + (row &* task.width &+ column)
-    var sum: V = task.isContinued ? load(sums) : V.zero
+    var sum = V.zero
     var a = task.a.assumingMemoryBound(to: V.Scalar.self) + row &* task.rowStride
     var b = task.b.assumingMemoryBound(to: V.Scalar.self) + column
     for _ in 0..<task.depth {
@@ -84,6 +91,7 @@ where V.Scalar: BinaryFloatingPoint {
         a += task.depthStride
         b += task.width
     }
+    if task.isContinued { sum += load(sums) }
     store(sum, sums)
 }
 

@@ -122,9 +122,25 @@ struct PivotForm {
             rowStride: matrix.columns, owner: buffer)
     }
 
+    /// Rows that a thread copies or compares at a time.
+    private static let rowsPerPiece = 16
+
+    /// ‖M − A_q‖_F² for a matrix M and as many rows q of A, summed in a fixed order.
+    static func squaredDistance(of matrix: MatrixView<Float>, from rows: [Int], of other: MatrixOperand) -> Double {
+        let pieces = (rows.count + rowsPerPiece - 1) / rowsPerPiece
+        let sums = AlignedBuffer<Double>(uninitializedCount: pieces)
+        parallelFor(pieces) { piece in
+            let range = piece * rowsPerPiece..<min((piece + 1) * rowsPerPiece, rows.count)
+            var part = Matrix(uninitializedRows: range.count, columns: other.columns)
+            copy(Array(rows[range]), of: other, into: MutableMatrixOperand(part.mutableView()))
+            sums.base[piece] = sumOfSquaredDifferences(MatrixOperand(part), MatrixOperand(matrix.rows(range)))
+        }
+        return (0..<pieces).reduce(0) { $0 + sums.base[$1] }
+    }
+
     /// target ← some rows of a matrix, in the type of the target.
     static func copy(_ rows: [Int], of matrix: MatrixOperand, into target: MutableMatrixOperand) {
-        let block = 16
+        let block = rowsPerPiece
         parallelFor((rows.count + block - 1) / block) { piece in
             for place in piece * block..<min((piece + 1) * block, rows.count) {
                 let row = MutableMatrixOperand(

@@ -121,10 +121,9 @@ public struct PivotOperator: FactoredOperator {
         var sum = 0.0
         for index in 0..<parts {
             let part = index * others.count / parts..<(index + 1) * others.count / parts
-            let rows = left.rows(0..<part.count)
-            PivotForm.copy(Array(others[part]), of: target, into: MutableMatrixOperand(rows))
-            multiply(coefficients.rows(part), pivotRows, into: rows, alpha: -1, beta: 1)
-            sum += sumOfSquares(MatrixOperand(rows.readable))
+            let made = left.rows(0..<part.count)
+            multiply(coefficients.rows(part), pivotRows, into: made)
+            sum += PivotForm.squaredDistance(of: made.readable, from: Array(others[part]), of: target)
         }
         return sum
     }

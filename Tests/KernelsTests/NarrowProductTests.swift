@@ -28,10 +28,33 @@ import Testing
             (.bfloat16, .float32, .float32), (.float32, .float16, .float32), (.float32, .float32, .float64),
             (.float64, .bfloat16, .float64),
         ]
-        for (a, b, c) in types {
-            ProductTests.expectProduct(
-                (40, 16, 70), (a, b, c), (.rowMajor, .columnMajor, .gaps), alpha: 1, beta: 1, on: set,
-                by: { $0.runNarrow($1) })
+        for (rows, depth) in [(1, 1), (7, 300), (40, 70), (530, 33), (67, 1)] {
+            for (a, b, c) in types {
+                for layout in Layout.allCases {
+                    ProductTests.expectProduct(
+                        (rows, 16, depth), (a, b, c), (layout, .columnMajor, .gaps), alpha: 1, beta: 1, on: set,
+                        by: { $0.runNarrow($1) })
+                }
+            }
+        }
+    }
+
+    /// One sum over all of a depth of 65,536 tenths ends 1.5e-3 off.
+    @Test(arguments: InstructionSet.available, [ElementType.float32, .bfloat16])
+    func sumsOfGreatDepthRoundLittle(_ set: InstructionSet, _ type: ElementType) {
+        let depth = 65_536
+        let stored = AlignedBuffer<UInt8>(uninitializedCount: 9 * depth * type.bytes)
+        let ones = MutableMatrixOperand(
+            base: UnsafeMutableRawPointer(stored.base), type: type, rows: 9, columns: depth, rowStride: depth,
+            owner: stored)
+        convert(MatrixOperand(Matrix(rows: 9, columns: depth) { _, _ in 1 }), into: ones)
+        let tenths = Matrix(rows: depth, columns: 3) { _, _ in 0.1 }
+        var product = Matrix(rows: 9, columns: 3)
+        let target = MutableMatrixOperand(product.mutableView())
+        Product(a: ones.readable, b: MatrixOperand(tenths), c: target, alpha: 1, beta: 0).runNarrow(set)
+        let exact = Double(Float(0.1)) * Double(depth)
+        for row in 0..<9 {
+            for column in 0..<3 { #expect(abs(Double(product[row, column]) / exact - 1) < 2e-5) }
         }
     }
 

@@ -50,4 +50,15 @@ struct TriangularSolveTests {
         solveTriangular(lower.view, .lower, into: x.mutableView())
         #expect(x.elements.allSatisfy { abs($0 - 1) < 1e-5 })
     }
+
+    /// The inverse of a number below 2⁻¹²⁸ is infinite, that of one above 2¹²⁶ is no normal number.
+    @Test("divides by a diagonal whose inverse is out of range", arguments: [0x1p-140, 0x1p-129, 0x1p127] as [Float])
+    func extremeDiagonal(_ value: Float) {
+        let diagonal = Matrix(rows: 2, columns: 2) { $0 == $1 ? value : 0 }
+        for columns in [1, 40] {
+            var x = Matrix(rows: 2, columns: columns) { _, _ in 1.25 * value }
+            solveTriangular(diagonal.view, .upper, into: x.mutableView())
+            #expect(x.elements.allSatisfy { $0 == 1.25 })
+        }
+    }
 }
