@@ -35,10 +35,10 @@ struct PivotForm {
     ///   - b: (r × n).
     ///   - dual: of b, where the product is the optimum of the objective.
     init(
-        _ choice: RowChoice, b: Matrix, dual: DualBasis? = nil, objective: Objective, storedAs type: ElementType
+        _ choice: RowChoice, b: MatrixOperand, dual: DualBasis? = nil, objective: Objective, storedAs type: ElementType
     ) throws(LinearAlgebraError) {
         var rows = Matrix(uninitializedRows: choice.pivots.count, columns: b.columns)
-        multiply(MatrixOperand(choice.pivotRows), MatrixOperand(b), into: rows.mutableView())
+        multiply(MatrixOperand(choice.pivotRows), b, into: rows.mutableView())
         var stored = MatrixOperand(rows)
         var fitted: Matrix?
         if type.bytes < ElementType.float32.bytes, let rounded = StoredTensor(stored, as: type).operand() {

@@ -20,7 +20,7 @@ struct TruncatedForms {
         let error: Double
         let rank: Int
         /// A and B before rounding.
-        fileprivate let exact: (a: Matrix, b: Matrix)
+        fileprivate let exact: (a: Matrix, b: MatrixOperand)
         fileprivate var details = JSONObject()
     }
 
@@ -29,7 +29,8 @@ struct TruncatedForms {
         let exact = problem.factors(of: svd, rank: rank)
         let form = FactorOperator(
             a: MatrixOperand(exact.a), b: MatrixOperand(exact.b), storedAs: task.member.factorType)
-        return Candidate(form: form, error: task.objective.relativeError(of: form), rank: rank, exact: exact)
+        return Candidate(form: form, error: task.objective.relativeError(of: form), rank: rank,
+            exact: (exact.a, MatrixOperand(exact.b)))
     }
 
     /// Pivot rows and coefficients of a rank that is at most that of the decomposition.
@@ -99,7 +100,7 @@ struct TruncatedForms {
         let signs = Self.signs(rows: count, columns: b.columns)
         var inner = Matrix(uninitializedRows: b.rows, columns: count)
         var exact = Matrix(uninitializedRows: count, columns: a.rows), stored = exact
-        multiplyNarrow(MatrixOperand(b), MatrixOperand(signs).transposed, into: inner.mutableView())
+        multiplyNarrow(b, MatrixOperand(signs).transposed, into: inner.mutableView())
         multiplyNarrow(MatrixOperand(a), MatrixOperand(inner), into: exact.mutableView().transposed)
         candidate.form.apply(signs.view, into: stored.mutableView())
         let squared = sumOfSquaredDifferences(MatrixOperand(exact), MatrixOperand(stored)) / Double(count)

@@ -40,7 +40,7 @@ import Testing
         ]
     }
 
-    private func truncated(_ objective: Objective, rank: Int) throws -> (a: Matrix, b: Matrix, dual: DualBasis?) {
+    private func truncated(_ objective: Objective, rank: Int) throws -> (a: Matrix, b: MatrixOperand, dual: DualBasis?) {
         let problem = WhitenedProblem(objective)
         let svd = try problem.decompose { try TruncatedSVD(route: .direct).decompose($0, rank: rank) }
         let (a, b) = problem.basis(of: svd, rank: rank)
@@ -63,7 +63,7 @@ import Testing
         for objective in try objectives(target(30, 24, condition: 20)) {
             let (a, b, dual) = try truncated(objective, rank: 9)
             let found = try #require(dual)
-            let ofRows = found.coordinates(of: b)
+            let ofRows = found.coordinates(of: Matrix(rows: 9, columns: 24) { Float(b[$0, $1]) })
             #expect(difference(Matrix.identity(9), ofRows) { $0 == $1 ? 1 : 0 } < 1e-4)
             let weight = Matrix(rows: 30, columns: 24) { Float(objective.target[$0, $1]) }
             let ofTarget = found.coordinates(of: weight)
