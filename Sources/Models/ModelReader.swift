@@ -7,6 +7,9 @@ import Safetensors
 extension Model {
     /// Reads the model of a checkpoint; weights are mapped, not copied.
     ///
+    /// A head that is stored beside the embedding it should be, and differs from it, is the head: so does transformers
+    /// from version 5 on; those before it take the embedding.
+    ///
     /// - Parameters:
     ///   - library: the schemas of compressed layers that can be read.
     ///   - replacements: operators, by module name, to use in place of what the checkpoint has.
@@ -14,10 +17,23 @@ extension Model {
     public init(
         _ checkpoint: Checkpoint, library: OperatorLibrary, replacing replacements: [String: any LinearOperator] = [:]
     ) throws(ModelError) {
-        let description = try ModelDescription(config: checkpoint.config, modelType: checkpoint.modelType)
+        var description = try ModelDescription(config: checkpoint.config, modelType: checkpoint.modelType)
+        if description.tiesHead, try checkpoint.storedHeadDiffers() { description.tiesHead = false }
         let weights = try WeightReader(
             checkpoint, family: description.family, library: library, replacements: replacements)
         self = try ModelReader(description: description, weights: weights).model()
+    }
+}
+
+extension Checkpoint {
+    /// Whether the configuration ties the head to the embedding, and the numbers do not.
+    fileprivate func storedHeadDiffers() throws(ModelError) -> Bool {
+        do {
+            if case .different = try tiedHead() { return true }
+            return false
+        } catch {
+            throw .unreadable(tensor: error.tensor ?? "", reason: "\(error)")
+        }
     }
 }
 

@@ -90,6 +90,12 @@ struct RunCommandTests {
                 ], [differs]
             ),
             (["compress", model, "-o", folder.at("out"), "--keep", "0.5", "--text", text, "--samples", "2"], [few]),
+            (
+                [
+                    "sweep", model, "-o", folder.at("points"), "--methods", "svd", "--keep", "0.5", "--eval-text", text,
+                    "--samples", "2",
+                ], [few]
+            ),
         ]
         for (words, says) in lines {
             let run = try ProgramRun.of(words + ["-q"])
@@ -99,6 +105,74 @@ struct RunCommandTests {
         // The model's own tokenizer, the whole vocabulary of 768: nothing to say.
         let quiet = try ProgramRun.of(["eval", own, "--text", text, "--samples", "4", "--reference", own, "-q"])
         #expect(quiet.errors.isEmpty)
+    }
+
+    /// transformers 5 does not tie what differs.
+    @Test func aHeadThatIsTiedByNameOnlyIsUsedAndSaid() throws {
+        let folder = try ModelFolder(), model = try folder.copyOfFixture()
+        var config = try JSON.parse(file: model + "/config.json")
+        config["tie_word_embeddings"] = true
+        try AtomicFile.write(config.text(pretty: true), to: model + "/config.json")
+        let own = Self.fixture("tiny-llama"), text = ["--text", own + "/heldout.txt", "--samples", "4"]
+        let says =
+            "\(model): config.json ties lm_head.weight to model.embed_tokens.weight, but both are stored and differ"
+        let tied = try ProgramRun.of(["eval", model, "--json"] + text)
+        let untied = try ProgramRun.of(["eval", own, "--json"] + text)
+        #expect(tied.errors.contains(says) && !untied.errors.contains("ties"))
+        let perplexities = try [tied, untied].map { try JSON.parse($0.output)["perplexity"]?.double }
+        #expect(perplexities[0] != nil && perplexities[0] == perplexities[1])
+        for words in [
+            ["generate", model, "--prompt", "Once", "--max-tokens", "2"],
+            ["calibrate", model, "-o", folder.at("stats")] + text,
+            [
+                "sweep", model, "-o", folder.at("points"), "--methods", "svd", "--keep", "0.5", "--eval-text", text[1],
+                "--samples", "2",
+            ],
+        ] {
+            let run = try ProgramRun.of(words + ["-q"])
+            #expect(run.code == 0 && run.errors.contains(says), "\(words[0]): \(run.errors)")
+        }
+    }
+
+    @Test func anEncoderThatCannotPredictIsNamed() throws {
+        let folder = try ModelFolder(), model = folder.at("encoder")
+        try Self.writeEncoder(to: model)
+        let run = try ProgramRun.of(["generate", model, "--prompt", "Once", "--max-tokens", "2"])
+        #expect(run.code == 3 && run.errors.contains("an encoder without a language-model head"), "\(run.errors)")
+        #expect(run.errors.contains(model))
+    }
+
+    /// A BERT of one layer, hidden size 4, all weights zero.
+    private static func writeEncoder(to folder: String) throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let config: JSON = [
+            "model_type": "bert", "architectures": ["BertModel"], "hidden_size": 4, "num_attention_heads": 1,
+            "num_hidden_layers": 1, "intermediate_size": 8, "vocab_size": 6, "max_position_embeddings": 5,
+            "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
+        ]
+        try AtomicFile.write(config.text(pretty: true), to: folder + "/config.json")
+        var shapes: [(String, [Int])] = [("word", 6), ("position", 5), ("token_type", 2)].map {
+            ("embeddings.\($0.0)_embeddings.weight", [$0.1, 4])
+        }
+        let layer = "encoder.layer.0."
+        let linears = [
+            ("attention.self.query", 4, 4), ("attention.self.key", 4, 4), ("attention.self.value", 4, 4),
+            ("attention.output.dense", 4, 4), ("intermediate.dense", 8, 4), ("output.dense", 4, 8),
+        ]
+        for (name, rows, columns) in linears {
+            shapes += [("\(layer)\(name).weight", [rows, columns]), ("\(layer)\(name).bias", [rows])]
+        }
+        for name in ["embeddings.", layer + "attention.output.", layer + "output."] {
+            shapes += [("\(name)LayerNorm.weight", [4]), ("\(name)LayerNorm.bias", [4])]
+        }
+        let writer = try SafetensorsWriter(
+            path: folder + "/model.safetensors",
+            tensors: shapes.map { TensorDeclaration(name: $0.0, dtype: .f32, shape: $0.1) })
+        for (name, shape) in shapes {
+            let zeros = [UInt8](repeating: 0, count: 4 * shape.reduce(1, *))
+            try zeros.withUnsafeBytes { try writer.append($0, to: name) }
+        }
+        try writer.finish()
     }
 
     @Test func aModelIsNoDistanceFromItself() throws {

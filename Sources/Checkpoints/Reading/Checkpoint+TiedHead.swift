@@ -1,3 +1,4 @@
+import Foundation
 import Safetensors
 
 /// How the head of a model relates to its embedding.
@@ -8,7 +9,8 @@ public enum TiedHead: Equatable, Sendable {
     case absent(embedding: String)
     /// The configuration ties them and the head is stored once more, with the same bytes: it need not be written.
     case identical(head: String, embedding: String)
-    /// The configuration ties them, but the stored head differs; loaders then use one of the two.
+    /// The configuration ties them, but the stored head differs: transformers uses it from version 5 on, and the
+    /// embedding before.
     case different(head: String, embedding: String)
 }
 
@@ -48,6 +50,13 @@ extension Checkpoint {
             dropPages(of: left)
             dropPages(of: right)
         }
-        return a.withUnsafeBytes { a in b.withUnsafeBytes { b in a.elementsEqual(b) } }
+        return a.withUnsafeBytes { a in
+            b.withUnsafeBytes { b in
+                guard a.count == b.count, let left = a.baseAddress, let right = b.baseAddress else {
+                    return a.count == b.count
+                }
+                return memcmp(left, right, a.count) == 0
+            }
+        }
     }
 }

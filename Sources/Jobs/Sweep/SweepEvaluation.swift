@@ -24,7 +24,10 @@ struct SweepEvaluation {
     }
 
     /// - Throws: `JobError.usage` for an encoder; what is wrong with the model or the text.
-    init(_ checkpoint: Checkpoint, _ source: SequenceSource, _ interruption: Interruption) throws {
+    init(
+        _ checkpoint: Checkpoint, _ source: SequenceSource, _ progress: any ProgressReporter,
+        _ interruption: Interruption
+    ) throws {
         let model = try Failure.naming(file: checkpoint.path, tensor: nil) {
             try Model(checkpoint, library: MethodRegistry.library)
         }
@@ -35,7 +38,8 @@ struct SweepEvaluation {
         self.source = source
         self.interruption = interruption
         context = try source.context(for: model.description)
-        sequences = try source.sequences(folder: checkpoint.path, model: model).sequences
+        sequences = try source.sequences(folder: checkpoint.path, model: model, progress).sequences
+        if let doubt = try checkpoint.headDoubt() { progress.log(.warning, "\(checkpoint.path): \(doubt)") }
     }
 
     /// Scores the model with some of its matrices replaced.

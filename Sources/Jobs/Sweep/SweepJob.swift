@@ -30,7 +30,7 @@ public struct SweepJob: Sendable {
             resume: request.resume)
         try output.validate()
         let plan = try SweepPlan(request, progress, interruption)
-        let evaluation = try request.evaluation.map { try SweepEvaluation(plan.checkpoint, $0, interruption) }
+        let evaluation = try request.evaluation.map { try SweepEvaluation(plan.checkpoint, $0, progress, interruption) }
         try SpaceCheck.require(bytes: try plan.neededBytes(request), at: request.output)
         return try StagedOutput.write(output, resumable: try fingerprint()) { staged in
             let records = try staged.journal.records()

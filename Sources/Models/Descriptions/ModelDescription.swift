@@ -25,7 +25,8 @@ public struct ModelDescription: Sendable {
     /// For each layer: what the products of queries and keys are multiplied with.
     let attentionScales: [Float]
     let routing: ExpertRouting
-    let tiesHead: Bool
+    /// Whether the head is the embedding.
+    var tiesHead: Bool
     /// The token that begins a text, by config.json.
     public let bosToken: Int32?
     /// Tokens that end a text, by config.json.
