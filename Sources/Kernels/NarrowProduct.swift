@@ -62,7 +62,7 @@ struct NarrowProduct {
 
     func run() {
         let (a, c) = (product.a, product.c)
-        let rows = min(a.hasContiguousRows ? Self.rowsPerPiece / 8 : Self.rowsPerPiece, c.rows)
+        let rows = min(a.hasContiguousRows ? Self.rowsPerPiece / 8 : Self.evenHeight(c.rows), c.rows)
         let isWidened = a.type != c.type
         let blockBytes = isWidened ? (rows * step * bytes + 63) / 64 * 64 : 0
         let (bBytes, sumBytes) = (a.columns * width * bytes, c.rows * width * bytes)
@@ -81,6 +81,12 @@ struct NarrowProduct {
         let sums: UnsafeMutableRawPointer
         /// Of every worker.
         let blocks: UnsafeMutableRawPointer
+    }
+
+    /// Rows of an even number of pieces of nearly the same height: few pieces end together only where they are equal.
+    private static func evenHeight(_ rows: Int) -> Int {
+        let pieces = 2 * ((rows + 2 * rowsPerPiece - 1) / (2 * rowsPerPiece)), tile = 16
+        return ((rows + pieces - 1) / pieces + tile - 1) / tile * tile
     }
 
     /// Columns of a that are multiplied at a time.

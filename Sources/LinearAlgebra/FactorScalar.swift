@@ -59,6 +59,11 @@ extension FactorScalar {
         solveTriangular(t, triangle, unitDiagonal: false, into: x)
     }
 
+    /// The first columns; the matrix itself, and no copy, where that is all.
+    static func leadingColumns(_ count: Int, of a: DenseMatrix<Self>) -> DenseMatrix<Self> {
+        count == a.columns ? a : matrix(a.view.columns(0..<count))
+    }
+
     /// A matrix of its own with the elements of the view.
     static func matrix(_ view: MatrixView<Self>) -> DenseMatrix<Self> {
         var result = DenseMatrix<Self>(uninitializedRows: view.rows, columns: view.columns)
@@ -324,9 +329,22 @@ private enum VectorLoops {
 
     /// The bits of the largest |a_ij|, one pass for "how large" and "is it finite".
     @inline(__always)
-    static func largestBits<Element: FactorScalar, Bits: FixedWidthInteger>(_ a: MatrixView<Element>) -> Bits {
+    static func largestBits<Element: FactorScalar, Bits: FixedWidthInteger & BitwiseCopyable & Sendable>(
+        _ a: MatrixView<Element>
+    ) -> Bits {
+        let rows = max(1, 1 << 16 / max(a.columns, 1)), pieces = (a.rows + rows - 1) / rows
+        guard pieces > 1 else { return largestBits(a, 0..<a.rows) }
+        let found = AlignedBuffer<Bits>(uninitializedCount: pieces)
+        parallelFor(pieces) { found.base[$0] = largestBits(a, $0 * rows..<min(($0 + 1) * rows, a.rows)) }
+        return (0..<pieces).reduce(0) { max($0, found.base[$1]) }
+    }
+
+    @inline(__always)
+    private static func largestBits<Element: FactorScalar, Bits: FixedWidthInteger>(
+        _ a: MatrixView<Element>, _ rows: Range<Int>
+    ) -> Bits {
         var largest: Bits = 0
-        for i in 0..<a.rows {
+        for i in rows {
             let row = UnsafeRawPointer(a.base + i &* a.rowStride).assumingMemoryBound(to: Bits.self)
             if a.columnStride == 1 {
                 largest = max(largest, largestBits(row, 0..<a.columns))

@@ -50,7 +50,7 @@ struct PivotForm {
         unroundedCoefficients = coefficients
         rest = choice.rest
         largestCoefficient = Self.largestMagnitude(of: coefficients.view)
-        coefficientNorm = PivotRows.spectralNorm(of: coefficients.view, steps: Self.normSteps)
+        coefficientNorm = Self.spectralNorm(of: form.coefficients)
     }
 
     /// C for the rounded rows; nil where these are dependent, so that any solution is as good.
@@ -100,6 +100,13 @@ struct PivotForm {
             convert(stored.rows(range), into: MutableMatrixOperand(wide.mutableView()))
             let source = wide.view.base, target = view.base + range.lowerBound * view.rowStride
             for i in 0..<wide.count { target[i] = source[i] - target[i] }
+        }
+    }
+
+    /// Of the coefficients as they are stored: half as many bytes to read again and again.
+    private static func spectralNorm(of c: MatrixOperand) -> Double {
+        PivotRows<Float>.spectralNorm(rows: c.rows, columns: c.columns, steps: normSteps) { isTransposed, x, y in
+            multiply(isTransposed ? c.transposed : c, MatrixOperand(x), into: y)
         }
     }
 

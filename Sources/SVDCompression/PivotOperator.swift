@@ -21,7 +21,7 @@ public struct PivotOperator: FactoredOperator {
     public let index: StoredTensor
     /// W'_pivot as numbers.
     let pivotRows: MatrixOperand
-    private let coefficients: MatrixOperand
+    let coefficients: MatrixOperand
     /// Output row of every pivot, then of every other row.
     let rows: [Int32]
 

@@ -110,11 +110,11 @@ struct TruncatedForms {
     /// At most 64 rows: the bits of one random number are those of a column.
     private static func signs(rows: Int, columns: Int) -> Matrix {
         let random = CounterRandom(seed: 0, stream: 0x524F_554E_44)
+        let bits = (0..<columns).map { random.bits($0) }
         var signs = Matrix(uninitializedRows: rows, columns: columns)
         let target = signs.mutableView()
-        for column in 0..<columns {
-            let bits = random.bits(column)
-            for row in 0..<rows { target[row, column] = bits >> UInt64(row) & 1 == 0 ? 1 : -1 }
+        for row in 0..<rows {
+            for column in 0..<columns { target[row, column] = bits[column] >> UInt64(row) & 1 == 0 ? 1 : -1 }
         }
         return signs
     }

@@ -52,6 +52,20 @@ struct VectorLoopTests {
         #expect(Double.largestMagnitude(Matrix64(rows: 0, columns: 3).view) == 0)
     }
 
+    /// Large matrices are shared out over the threads.
+    @Test func theLargestOfManyRowsIsFoundWhereverItIs() {
+        for place in [(0, 0), (163, 399), (399, 7), (399, 399)] {
+            for value in [-7, Float.infinity, .nan] {
+                var a = Matrix(rows: 400, columns: 400) { Float(($0 + $1) % 5) }
+                a[place.0, place.1] = value
+                for view in [a.view, a.view.transposed] {
+                    let found = Float.largestMagnitude(view)
+                    #expect(value.isNaN ? found.isNaN : found == Double(abs(value)), "\(place)")
+                }
+            }
+        }
+    }
+
     @Test("copying scales and follows strides")
     func copy() {
         let source = Matrix64(rows: 45, columns: 70) { Double($0 * 100 + $1) }

@@ -168,19 +168,30 @@ public struct PivotRows<Element: FactorScalar>: Sendable {
 
     /// ‖C‖₂ from below, by power iteration.
     public static func spectralNorm(of c: MatrixView<Element>, steps: Int) -> Double {
-        guard c.rows > 0, c.columns > 0 else { return 0 }
+        spectralNorm(rows: c.rows, columns: c.columns, steps: steps) { isTransposed, x, y in
+            Element.multiply(isTransposed ? c.transposed : c, x, into: y, alpha: 1, beta: 0)
+        }
+    }
+
+    /// The same of any C (rows × columns) that can be multiplied with.
+    /// - Parameter multiply: y ← C x, or Cᵀ x.
+    public static func spectralNorm(
+        rows: Int, columns: Int, steps: Int,
+        multiply: (_ isTransposed: Bool, _ x: MatrixView<Element>, _ y: MutableMatrixView<Element>) -> Void
+    ) -> Double {
+        guard rows > 0, columns > 0 else { return 0 }
         let random = CounterRandom(seed: 0, stream: 0x5049_564F_5400)
-        var x: DenseMatrix<Element> = random.normalMatrix(rows: c.columns, columns: 1)
-        var y = DenseMatrix<Element>(rows: c.rows, columns: 1)
+        var x: DenseMatrix<Element> = random.normalMatrix(rows: columns, columns: 1)
+        var y = DenseMatrix<Element>(rows: rows, columns: 1)
         var norm = 0.0
         for _ in 0..<max(1, steps) {
-            let length = Element.sumOfSquares(x.view.base, c.columns).squareRoot()
+            let length = Element.sumOfSquares(x.view.base, columns).squareRoot()
             guard length > 0, length.isFinite else { return 0 }
             let unit = x.mutableView()
-            Element.copyScaled(unit.base, by: Element.from(1 / length), to: unit.base, c.columns)
-            Element.multiply(c, x.view, into: y.mutableView(), alpha: 1, beta: 0)
-            norm = Element.sumOfSquares(y.view.base, c.rows).squareRoot()
-            Element.multiply(c.transposed, y.view, into: x.mutableView(), alpha: 1, beta: 0)
+            Element.copyScaled(unit.base, by: Element.from(1 / length), to: unit.base, columns)
+            multiply(false, x.view, y.mutableView())
+            norm = Element.sumOfSquares(y.view.base, rows).squareRoot()
+            multiply(true, y.view, x.mutableView())
         }
         return norm
     }
