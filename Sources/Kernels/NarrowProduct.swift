@@ -1,8 +1,8 @@
 import KernelContract
 import MatrixCore
 
-/// c ← alpha · a · b + beta · c, in Float, for a b of few columns: a is read once, where it lies, where `multiply` would
-/// copy all of it to packed panels. Sums run in another order than those of `multiply`.
+/// c ← alpha · a · b + beta · c, in Float, for a b of few columns: a is read once, where it lies, and not copied to
+/// packed panels as by `multiply`. Sums run in another order than those of `multiply`.
 public func multiplyNarrow(
     _ a: MatrixOperand, _ b: MatrixOperand, into c: MutableMatrixView<Float>, alpha: Float = 1, beta: Float = 0
 ) {

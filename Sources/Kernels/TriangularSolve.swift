@@ -89,8 +89,8 @@ private func assign<Element: MatrixElement>(_ source: MatrixView<Element>, to ta
 
 /// x ← t⁻¹ · x, row after row, for a t of at most `smallest` rows; the rows of x are contiguous.
 ///
-/// The diagonal is divided by through its inverse, which rounds once more but is several times faster; where the inverse
-/// is no normal number, it is divided by as it is.
+/// The diagonal is divided by through its inverse, which rounds once more but is several times faster; where the
+/// inverse is no normal number, it is divided by as it is.
 private func substitute<Element: MatrixElement>(
     _ t: MatrixView<Element>, _ triangle: Triangle, _ unit: Bool, _ x: MutableMatrixView<Element>
 ) {

@@ -49,7 +49,7 @@ struct PivotForm {
         form = PivotOperator(pivot: stored, rest: MatrixOperand(coefficients), rows: choice.pivots, storedAs: type)
         unroundedCoefficients = coefficients
         rest = choice.rest
-        largestCoefficient = Self.largestMagnitude(of: coefficients.view)
+        largestCoefficient = Float.largestMagnitude(coefficients.view)
         coefficientNorm = Self.spectralNorm(of: form.coefficients)
     }
 
@@ -108,12 +108,6 @@ struct PivotForm {
         PivotRows<Float>.spectralNorm(rows: c.rows, columns: c.columns, steps: normSteps) { isTransposed, x, y in
             multiply(isTransposed ? c.transposed : c, MatrixOperand(x), into: y)
         }
-    }
-
-    private static func largestMagnitude(of c: MatrixView<Float>) -> Double {
-        let largest = AlignedBuffer<Double>(count: c.rows, repeating: 0)
-        parallelFor(c.rows) { largest.base[$0] = Float.largestMagnitude(c.rows($0..<$0 + 1)) }
-        return (0..<c.rows).reduce(0) { max($0, largest.base[$1]) }
     }
 
     /// Some rows of a matrix, in its type.

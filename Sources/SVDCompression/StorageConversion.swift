@@ -26,7 +26,8 @@ public enum StorageConversion {
         var target = Matrix(uninitializedRows: factors.left.rows, columns: factors.right.columns)
         multiply(factors.left, factors.right, into: target.mutableView())
         return try PivotForm(
-            RowChoice(of: qr.q), b: MatrixOperand(right), objective: Objective(target: MatrixOperand(target)), storedAs: type
+            RowChoice(of: qr.q), b: MatrixOperand(right), objective: Objective(target: MatrixOperand(target)),
+            storedAs: type
         ).form
     }
 

@@ -40,7 +40,9 @@ import Testing
         ]
     }
 
-    private func truncated(_ objective: Objective, rank: Int) throws -> (a: Matrix, b: MatrixOperand, dual: DualBasis?) {
+    private func truncated(
+        _ objective: Objective, rank: Int
+    ) throws -> (a: Matrix, b: MatrixOperand, dual: DualBasis?) {
         let problem = WhitenedProblem(objective)
         let svd = try problem.decompose { try TruncatedSVD(route: .direct).decompose($0, rank: rank) }
         let (a, b) = problem.basis(of: svd, rank: rank)
