@@ -107,6 +107,16 @@ struct RunCommandTests {
         #expect(quiet.errors.isEmpty)
     }
 
+    @Test func theMemoryOfWhatStartsTheProgramIsNotCounted() throws {
+        let model = Self.fixture("tiny-llama"), bytes = 512 << 20
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
+        defer { memory.deallocate() }
+        memset(memory, 1, bytes)
+        let run = try ProgramRun.of(["eval", model, "--text", model + "/heldout.txt", "--samples", "2", "--json"])
+        let peak = try #require(try JSON.parse(run.output)["peak_rss_bytes"]?.int)
+        #expect(peak > 1 << 20 && peak < bytes)
+    }
+
     /// transformers 5 does not tie what differs.
     @Test func aHeadThatIsTiedByNameOnlyIsUsedAndSaid() throws {
         let folder = try ModelFolder(), model = try folder.copyOfFixture()
