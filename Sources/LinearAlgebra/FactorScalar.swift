@@ -59,11 +59,6 @@ extension FactorScalar {
         solveTriangular(t, triangle, unitDiagonal: false, into: x)
     }
 
-    /// The first columns; the matrix itself, and no copy, where that is all.
-    static func leadingColumns(_ count: Int, of a: DenseMatrix<Self>) -> DenseMatrix<Self> {
-        count == a.columns ? a : matrix(a.view.columns(0..<count))
-    }
-
     /// A matrix of its own with the elements of the view.
     static func matrix(_ view: MatrixView<Self>) -> DenseMatrix<Self> {
         var result = DenseMatrix<Self>(uninitializedRows: view.rows, columns: view.columns)
@@ -76,6 +71,13 @@ extension FactorScalar {
     static func workspace(rows: Int, columns: Int) -> MutableMatrixView<Self> {
         var matrix = DenseMatrix<Self>(rows: rows, columns: columns)
         return matrix.mutableView()
+    }
+}
+
+extension DenseMatrix where Element: FactorScalar {
+    /// The first columns; the matrix itself, and no copy, where that is all.
+    public func leadingColumns(_ count: Int) -> Self {
+        count == columns ? self : Element.matrix(view.columns(0..<count))
     }
 }
 

@@ -73,10 +73,6 @@ public struct DenseMatrix<Element: MatrixElement>: Sendable {
         return Self(rows: rows, columns: columns, buffer: buffer)
     }
 
-    /// The first columns; the matrix itself, and no copy, where that is all.
-    public func leadingColumns(_ count: Int) -> Self {
-        count == columns ? self : Self(view.columns(0..<count))
-    }
     public static func identity(_ size: Int) -> Self {
         var result = Self(rows: size, columns: size)
         for i in 0..<size {

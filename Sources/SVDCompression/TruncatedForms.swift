@@ -29,7 +29,8 @@ struct TruncatedForms {
         let exact = problem.factors(of: svd, rank: rank)
         let form = FactorOperator(
             a: MatrixOperand(exact.a), b: MatrixOperand(exact.b), storedAs: task.member.factorType)
-        return Candidate(form: form, error: task.objective.relativeError(of: form), rank: rank,
+        return Candidate(
+            form: form, error: task.objective.relativeError(of: form), rank: rank,
             exact: (exact.a, MatrixOperand(exact.b)))
     }
 

@@ -63,8 +63,7 @@ struct WhitenedProblem {
     /// A (m × r) and B (r × n) of the optimum of a rank, every component split evenly between them.
     func factors(of svd: SVDResult, rank: Int) -> (a: Matrix, b: Matrix) {
         let (columns, rows) = basis(of: svd, rank: rank)
-        var a = columns, b = Matrix(uninitializedRows: rank, columns: rows.columns)
-        convert(rows, into: MutableMatrixOperand(b.mutableView()))
+        var a = columns, b = Matrix(converting: rows)
         balance(&a, &b)
         return (a, b)
     }

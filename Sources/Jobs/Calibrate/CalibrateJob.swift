@@ -88,8 +88,9 @@ public struct CalibrateJob: Sendable {
         let (checkpoint, model) = try Failure.naming(file: path, tensor: nil) {
             let checkpoint = try Checkpoint(path: path)
             for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
-            if let doubt = try checkpoint.headDoubt() { progress.log(.warning, "\(path): \(doubt)") }
-            return (checkpoint, try Model(checkpoint, library: MethodRegistry.library))
+            let model = try Model(checkpoint, library: MethodRegistry.library)
+            if let doubt = try checkpoint.headDoubt(of: model) { progress.log(.warning, "\(path): \(doubt)") }
+            return (checkpoint, model)
         }
         let fingerprint = try checkpoint.fingerprint()
         let base = try base(fingerprint, model)

@@ -111,7 +111,7 @@ public struct EvalJob: Sendable {
     private func choose(
         _ file: String, _ model: Model, _ progress: any ProgressReporter, _ interruption: Interruption
     ) throws -> ChoiceSummary {
-        try Self.head(of: model, in: checkpoint)
+        try Self.requireHead(of: model, in: checkpoint)
         let items = try Failure.naming(file: file, tensor: nil) {
             try ChoiceItem.items(jsonLines: try SequenceSource.text(file))
         }
@@ -138,13 +138,14 @@ public struct EvalJob: Sendable {
         try Failure.naming(file: path, tensor: nil) {
             let checkpoint = try Checkpoint(path: path)
             for warning in checkpoint.warnings { progress.log(.warning, "\(warning)") }
-            if let doubt = try checkpoint.headDoubt() { progress.log(.warning, "\(path): \(doubt)") }
-            return try Model(checkpoint, library: library)
+            let model = try Model(checkpoint, library: library)
+            if let doubt = try checkpoint.headDoubt(of: model) { progress.log(.warning, "\(path): \(doubt)") }
+            return model
         }
     }
 
-    /// A model that predicts tokens.
-    static func head(of model: Model, in path: String) throws {
+    /// - Throws: `ModelError.noHead`, with the folder, for a model that does not predict tokens.
+    static func requireHead(of model: Model, in path: String) throws {
         try Failure.naming(file: path, tensor: nil) {
             guard model.head != nil else { throw ModelError.noHead }
         }

@@ -44,7 +44,7 @@ public struct GenerateJob: Sendable {
         write: (String) -> Void = { _ in }
     ) throws -> GenerateResult {
         let model = try EvalJob.open(checkpoint, library, progress)
-        try EvalJob.head(of: model, in: checkpoint)
+        try EvalJob.requireHead(of: model, in: checkpoint)
         let tokenizer = try tokenizer(of: model, progress)
         let ids = try promptIDs(tokenizer, model)
         let generator = Generator(

@@ -39,7 +39,7 @@ struct SweepEvaluation {
         self.interruption = interruption
         context = try source.context(for: model.description)
         sequences = try source.sequences(folder: checkpoint.path, model: model, progress).sequences
-        if let doubt = try checkpoint.headDoubt() { progress.log(.warning, "\(checkpoint.path): \(doubt)") }
+        if let doubt = try checkpoint.headDoubt(of: model) { progress.log(.warning, "\(checkpoint.path): \(doubt)") }
     }
 
     /// Scores the model with some of its matrices replaced.

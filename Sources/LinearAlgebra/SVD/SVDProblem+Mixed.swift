@@ -72,8 +72,7 @@ extension SVDProblem {
         var evidence = decomposition.evidence
         var values = Array(decomposition.values.prefix(rank))
         let dropped = norm * norm - values.reversed().reduce(0) { $0 + $1 * $1 }
-        let short = Float.leadingColumns(rank, of: decomposition.short)
-        let long = Float.leadingColumns(rank, of: decomposition.long)
+        let short = decomposition.short.leadingColumns(rank), long = decomposition.long.leadingColumns(rank)
         let measured = evidence.timed("check") {
             let suffices = decomposition.purpose == .truncation || Self.isOrthonormal(short) && Self.isOrthonormal(long)
             return suffices ? squaredExcess(short, eigenvalues) : .infinity

@@ -26,7 +26,7 @@ public struct ModelDescription: Sendable {
     let attentionScales: [Float]
     let routing: ExpertRouting
     /// Whether the head is the embedding.
-    var tiesHead: Bool
+    public internal(set) var tiesHead: Bool
     /// The token that begins a text, by config.json.
     public let bosToken: Int32?
     /// Tokens that end a text, by config.json.

@@ -71,9 +71,7 @@ struct SharedBasisProblem {
 
     /// B (r × n), every row as long as what it shares with the coefficients of a member.
     func basis(of svd: SVDResult, rank: Int) -> Matrix {
-        let (_, stored) = problem.basis(of: svd, rank: rank)
-        var rows = Matrix(uninitializedRows: stored.rows, columns: stored.columns)
-        convert(stored, into: MutableMatrixOperand(rows.mutableView()))
+        var rows = Matrix(converting: problem.basis(of: svd, rank: rank).b)
         let view = rows.mutableView(), members = Double(tasks.count)
         for row in 0..<view.rows {
             let length = sumOfSquares(MatrixOperand(view.readable.rows(row..<row + 1))).squareRoot()

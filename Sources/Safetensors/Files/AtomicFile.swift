@@ -76,21 +76,6 @@ public final class AtomicFile {
     }
 }
 
-/// Writes bytes at an offset, however many calls it takes.
-/// - Throws: `FileError`, for instance where the disk is full.
-public func writeAll(
-    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, path: String
-) throws(FileError) {
-    var done = 0
-    while done < bytes.count {
-        let piece = min(bytes.count - done, 1 << 30)
-        let count = pwrite(descriptor, bytes.baseAddress.map { $0 + done }, piece, off_t(offset + done))
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw FileError(.write, path, code: count < 0 ? errno : ENOSPC) }
-        done += count
-    }
-}
-
 /// Forces a new name in a folder to the disk.
 public func synchroniseFolder(of path: String) throws(FileError) {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path

@@ -121,19 +121,3 @@ public final class MappedFile: @unchecked Sendable {
         return start..<max(start, end)
     }
 }
-
-/// Fills memory with the bytes at an offset, however many calls it takes.
-/// - Throws: `FileError`, with code 0 where the file ends first.
-public func readAll(
-    into memory: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int, path: String
-) throws(FileError) {
-    var done = 0
-    while done < memory.count {
-        // One call reads at most 2 GiB on Linux and fails above 2 GiB on macOS.
-        let piece = min(memory.count - done, 1 << 30)
-        let count = pread(descriptor, memory.baseAddress.map { $0 + done }, piece, off_t(offset + done))
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw FileError(.read, path, code: count < 0 ? errno : 0) }
-        done += count
-    }
-}
