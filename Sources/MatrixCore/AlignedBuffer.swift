@@ -19,7 +19,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
         let memory: UnsafeMutableRawPointer
         if bytes >= MemoryReserve.leastBytes {
-            let block = MemoryReserve.shared.take(bytes, alignment: Self.alignment)
+            let block = MemoryReserve.shared.take(bytes)
             (memory, reservedBytes) = (block.memory, block.bytes)
         } else {
             memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
