@@ -116,22 +116,21 @@ extension Matrix64 {
 /// Lengths of the columns, each summed in row order in Double.
 func columnNorms<Element: FactorScalar>(_ a: MatrixView<Element>) -> [Double] {
     precondition(a.columnStride == 1, "rows must lie without gaps")
-    var squares = [Double](repeating: 0, count: a.columns)
-    let strip = 256
-    squares.withUnsafeMutableBufferPointer { squares in
-        nonisolated(unsafe) let squares = squares
-        parallelFor((a.columns + strip - 1) / strip) { piece in
-            let columns = (piece * strip)..<min((piece + 1) * strip, a.columns)
-            for i in 0..<a.rows {
-                let row = a.base + i * a.rowStride
-                for j in columns {
-                    let value = Element.double(row[j])
-                    squares[j] += value * value
-                }
+    let strip = 512, strips = (a.rows + strip - 1) / strip
+    let squares = AlignedBuffer<Double>(count: max(strips, 1) * a.columns, repeating: 0)
+    parallelFor(strips) { piece in
+        let sums = squares.base + piece * a.columns
+        for i in (piece * strip)..<min((piece + 1) * strip, a.rows) {
+            let row = a.base + i * a.rowStride
+            for j in 0..<a.columns {
+                let value = Element.double(row[j])
+                sums[j] += value * value
             }
         }
     }
-    return squares.map { $0.squareRoot() }
+    return (0..<a.columns).map { j in
+        (0..<strips).reduce(0) { $0 + squares.base[$1 * a.columns + j] }.squareRoot()
+    }
 }
 
 /// a ← a · q for a (m × n) and q (n × n), a strip of rows at a time, so that the scratch stays small.

@@ -55,7 +55,7 @@ extension SVDProblem {
         evidence.append(eigen.evidence)
         var short = evidence.timed("vectors") { eigen.roundedVectors() }
         _ = Self.normalise(&short)
-        let (long, values) = evidence.timed("product") { longFactor(short, eigen.values.prefix(short.columns)) }
+        let (long, values) = evidence.timed("product") { longFactor(short) }
         return MixedDecomposition(
             purpose: purpose, short: short, long: long, values: values, eigenvalues: eigen.values, bound: bound,
             evidence: evidence)
@@ -109,23 +109,19 @@ extension SVDProblem {
     }
 
     /// U and σ of A V = U diag(σ), columns of U of length 1.
-    private func longFactor(_ short: Matrix, _ eigenvalues: ArraySlice<Double>) -> (u: Matrix, values: [Double]) {
-        // Behind the rank of A there is nothing to divide by; no cut can have such a column.
-        let guesses = eigenvalues.map { $0 > 0 ? $0.squareRoot() : 1 }
-        var scaled = Matrix(uninitializedRows: shortSide, columns: short.columns)
-        Self.divide(short.view, by: guesses[...], into: scaled.mutableView())
+    private func longFactor(_ short: Matrix) -> (u: Matrix, values: [Double]) {
         var long = Matrix(uninitializedRows: tall.rows, columns: short.columns)
-        multiply(tall, MatrixOperand(scaled), into: long.mutableView())
+        multiply(tall, MatrixOperand(short), into: long.mutableView())
         let lengths = Self.normalise(&long)
-        return (long, zip(guesses, lengths).map { $0 * $1 })
+        return (long, lengths)
     }
 
-    /// Brings columns to length 1.
+    /// Brings columns to length 1, but those of zeros, which no cut can have: they lie behind the rank of A.
     /// - Returns: the lengths they had.
     private static func normalise(_ a: inout Matrix) -> [Double] {
         let lengths = columnNorms(a.view)
         let target = a.mutableView()
-        divide(target.readable, by: lengths[...], into: target)
+        divide(target.readable, by: lengths.map { $0 > 0 ? $0 : 1 }[...], into: target)
         return lengths
     }
 
