@@ -1,4 +1,5 @@
-/// The loops of a rank-one correction diag(d) + ρ·z·zᵀ of a diagonal matrix: all in Double, bound by divisions.
+/// The loops of tridiagonal eigenproblems: those of a rank-one correction diag(d) + ρ·z·zᵀ of a diagonal matrix, and
+/// twisted factorizations; all in Double, bound by divisions.
 ///
 /// A root is λ = origin + offset, so that d_j − λ = (d_j − origin) − offset has full relative accuracy. Every array can
 /// be read up to the next multiple of `padding` and one number beyond.
@@ -6,14 +7,19 @@ public struct SecularKernels: Sendable {
     public var sums: Kernel<SecularSums>
     public var product: Kernel<SecularProduct>
     public var vector: Kernel<SecularVector>
+    public var twistedVectors: Kernel<TwistedVectors>
 
     /// Numbers of the widest vector.
     public static var padding: Int { 8 }
 
-    public init(sums: Kernel<SecularSums>, product: Kernel<SecularProduct>, vector: Kernel<SecularVector>) {
+    public init(
+        sums: Kernel<SecularSums>, product: Kernel<SecularProduct>, vector: Kernel<SecularVector>,
+        twistedVectors: Kernel<TwistedVectors>
+    ) {
         self.sums = sums
         self.product = product
         self.vector = vector
+        self.twistedVectors = twistedVectors
     }
 }
 

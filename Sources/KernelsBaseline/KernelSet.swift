@@ -30,6 +30,7 @@ public func kernelSet() -> KernelSet {
                 chase: chaseStep64, applyBlock: applyStaggeredReflectors64, makeBlock: makeStaggeredBlock64,
                 triangularFactor: triangularFactor64, symmetricProduct: symmetricRowsProduct64),
             factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
-        secular: SecularKernels(sums: secularSums, product: secularProduct, vector: secularVector),
+        secular: SecularKernels(
+            sums: secularSums, product: secularProduct, vector: secularVector, twistedVectors: twistedVectors),
         sparseRows: sparseRows, sparseRowProducts: sparseRowProducts)
 }

@@ -33,11 +33,10 @@ struct RankOneDeflation {
     ///   - values: d, ascending.
     ///   - weights: z with norm 1.
     ///   - rho: above zero.
-    ///   - accuracy: ε of the arithmetic that the vectors are made in.
-    init(values: [Double], weights: [Double], rho: Double, accuracy: Double) {
+    init(values: [Double], weights: [Double], rho: Double) {
         let largestValue = values.reduce(0) { max($0, $1.magnitude) }
         let largestWeight = weights.reduce(0) { max($0, $1.magnitude) }
-        let tolerance = 4 * accuracy * max(largestValue, largestWeight)
+        let tolerance = 4 * Double.ulpOfOne * max(largestValue, largestWeight)
         guard rho * largestWeight > tolerance else {
             deflated = values.enumerated().map { ($0, $1) }
             return

@@ -5,11 +5,10 @@ import MatrixCore
 ///
 /// diag(T₁, T₂) + |β|·u·uᵀ with T_i = V_i Λ_i V_iᵀ is V (diag(d) + ρ·z·zᵀ) Vᵀ with V = diag(V₁, V₂); z comes from the
 /// last row of V₁ and the first of V₂. Values need only the secular equation; vectors are made for any range of
-/// positions: coefficients with respect to V, then one product with each half. Values and coefficients are computed in
-/// Double whatever the type of the vectors.
-struct RankOneMerge<Element: FactorScalar> {
-    let first: TridiagonalNode<Element>
-    let second: TridiagonalNode<Element>
+/// positions: coefficients with respect to V, then one product with each half.
+struct RankOneMerge {
+    let first: TridiagonalNode
+    let second: TridiagonalNode
     /// All eigenvalues, ascending.
     let values: [Double]
 
@@ -28,26 +27,24 @@ struct RankOneMerge<Element: FactorScalar> {
 
     /// - Parameters:
     ///   - coupling: β, the off-diagonal that was cut.
-    ///   - accuracy: to which values and vectors are needed, relative to the norm of the matrix.
     init(
-        _ first: TridiagonalNode<Element>, _ second: TridiagonalNode<Element>, coupling: Double, accuracy: Double
+        _ first: TridiagonalNode, _ second: TridiagonalNode, coupling: Double
     ) throws(LinearAlgebraError) {
         self.first = first
         self.second = second
-        let lastColumn = first.order - 1, sign: Double = coupling < 0 ? -1 : 1
+        let lastColumn = first.vectors.columns - 1, sign: Double = coupling < 0 ? -1 : 1
         let sorted = Self.merged(
             zip(first.values, first.rowOf).map {
-                Entry(value: $0, weight: Element.double(first.vectors[$1, lastColumn]), isFirst: true, row: $1)
+                Entry(value: $0, weight: first.vectors[$1, lastColumn], isFirst: true, row: $1)
             },
             zip(second.values, second.rowOf).map {
-                Entry(value: $0, weight: sign * Element.double(second.vectors[$1, 0]), isFirst: false, row: $1)
+                Entry(value: $0, weight: sign * second.vectors[$1, 0], isFirst: false, row: $1)
             }, by: \.value)
         entries = sorted.map { ($0.isFirst, $0.row) }
         let rho = 2 * coupling.magnitude
         deflation = RankOneDeflation(
-            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: rho,
-            accuracy: accuracy)
-        roots = try SecularRoots(deflation, rho: rho, accuracy: accuracy)
+            values: sorted.map(\.value), weights: sorted.map { $0.weight * 0.5.squareRoot() }, rho: rho)
+        roots = try SecularRoots(deflation, rho: rho)
         let computed = roots.values.enumerated().map { (value: $1, source: Source.root($0)) }
         let deflated = deflation.deflated.map { (value: $0.value, source: Source.entry($0.entry)) }
             .sorted { $0.value < $1.value }
@@ -80,9 +77,9 @@ struct RankOneMerge<Element: FactorScalar> {
     }
 
     /// The vectors of a range of positions.
-    func node(_ range: Range<Int>) -> TridiagonalNode<Element> {
+    func node(_ range: Range<Int>) -> TridiagonalNode {
         let plan = Plan(self, range)
-        var vectors = DenseMatrix<Element>(uninitializedRows: range.count, columns: values.count)
+        var vectors = Matrix64(uninitializedRows: range.count, columns: values.count)
         let target = vectors.mutableView()
         let coefficients = coefficients(plan)
         let split = plan.firstRows.count
@@ -95,6 +92,26 @@ struct RankOneMerge<Element: FactorScalar> {
             into: dense.columns(first.order..<values.count))
         copyUntouched(plan, into: target)
         return TridiagonalNode(values: values, rowOf: plan.rowOf, firstPosition: range.lowerBound, vectors: vectors)
+    }
+
+    /// The first and the last component of all vectors, from those of the halves.
+    func ends() -> TridiagonalNode {
+        let plan = Plan(self, sources.indices)
+        var components = Matrix64(uninitializedRows: values.count, columns: 2)
+        let target = components.mutableView()
+        let heads = plan.firstRows.map { first.vectors[$0, 0] }
+        let tails = plan.secondRows.map { second.vectors[$0, second.vectors.columns - 1] }
+        forEachRow(plan) { i, coefficients in
+            let base = coefficients.base
+            target[i, 0] = Double.dot(base, heads, heads.count)
+            target[i, 1] = Double.dot(base + heads.count, tails, tails.count)
+        }
+        for (i, entry) in plan.untouched.enumerated() {
+            let place = entries[entry], half = place.isFirst ? first : second
+            target[plan.denseCount + i, 0] = place.isFirst ? half.vectors[place.row, 0] : 0
+            target[plan.denseCount + i, 1] = place.isFirst ? 0 : half.vectors[place.row, half.vectors.columns - 1]
+        }
+        return TridiagonalNode(values: values, rowOf: plan.rowOf, vectors: components)
     }
 
     /// Which rows of the halves take part, and where each vector of the range goes.
@@ -112,6 +129,7 @@ struct RankOneMerge<Element: FactorScalar> {
         var columnOf: [Int]
 
         var denseCount: Int { roots.count + rotated.count }
+        var rowCount: Int { firstRows.count + secondRows.count }
 
         init(_ merge: RankOneMerge, _ range: Range<Int>) {
             columnOf = [Int](repeating: -1, count: merge.entries.count)
@@ -160,11 +178,18 @@ struct RankOneMerge<Element: FactorScalar> {
         }
     }
 
-    /// Coefficients of the dense rows with respect to the rows that take part: made in Double, one row at a time.
-    private func coefficients(_ plan: Plan) -> DenseMatrix<Element> {
-        let count = plan.firstRows.count + plan.secondRows.count
-        var result = DenseMatrix<Element>(uninitializedRows: plan.denseCount, columns: count)
+    /// Coefficients of the dense rows with respect to the rows that take part.
+    private func coefficients(_ plan: Plan) -> Matrix64 {
+        var result = Matrix64(uninitializedRows: plan.denseCount, columns: plan.rowCount)
         let target = result.mutableView()
+        forEachRow(plan) { i, row in
+            convert(MatrixOperand(row), into: MutableMatrixOperand(target.rows(i..<i + 1)))
+        }
+        return result
+    }
+
+    /// Makes the coefficients of each dense row (1 × rowCount) in Double and hands them on.
+    private func forEachRow(_ plan: Plan, _ body: @Sendable (Int, MatrixView<Double>) -> Void) {
         let columns = deflation.kept.map { plan.columnOf[$0] }
         let rotations = deflation.rotations.reversed().map {
             (p: plan.columnOf[$0.p], q: plan.columnOf[$0.q], c: $0.c, s: $0.s)
@@ -172,11 +197,11 @@ struct RankOneMerge<Element: FactorScalar> {
         let strip = 16
         parallelFor((plan.denseCount + strip - 1) / strip) { [roots] piece in
             let vector = PaddedRun(count: columns.count)
-            var row = Matrix64(rows: 1, columns: count)
+            var row = Matrix64(rows: 1, columns: plan.rowCount)
             let coefficients = row.mutableView()
             let base = coefficients.base
             for i in (piece * strip)..<min((piece + 1) * strip, plan.denseCount) {
-                base.update(repeating: 0, count: count)
+                base.update(repeating: 0, count: plan.rowCount)
                 if i < plan.roots.count {
                     roots.vector(plan.roots[i], into: vector)
                     for (j, column) in columns.enumerated() { base[column] = vector[j] }
@@ -188,16 +213,15 @@ struct RankOneMerge<Element: FactorScalar> {
                     base[r.p] = r.c * p - r.s * q
                     base[r.q] = r.s * p + r.c * q
                 }
-                convert(MatrixOperand(coefficients.readable), into: MutableMatrixOperand(target.rows(i..<i + 1)))
+                body(i, coefficients.readable)
             }
         }
-        return result
     }
 
     /// target ← coefficients · vectors[rows, :].
     private static func multiply(
-        _ coefficients: MatrixView<Element>, _ vectors: DenseMatrix<Element>, rows: [Int],
-        into target: MutableMatrixView<Element>
+        _ coefficients: MatrixView<Double>, _ vectors: Matrix64, rows: [Int],
+        into target: MutableMatrixView<Double>
     ) {
         guard target.rows > 0 else { return }
         guard !rows.isEmpty else {
@@ -207,17 +231,17 @@ struct RankOneMerge<Element: FactorScalar> {
             return
         }
         if rows.count == vectors.rows {
-            Element.multiply(coefficients, vectors.view, into: target, alpha: 1, beta: 0)
+            Double.multiply(coefficients, vectors.view, into: target, alpha: 1, beta: 0)
             return
         }
         let count = vectors.columns
-        var gathered = DenseMatrix<Element>(uninitializedRows: rows.count, columns: count)
+        var gathered = Matrix64(uninitializedRows: rows.count, columns: count)
         let copy = gathered.mutableView().base, source = vectors.view.base
         for (i, row) in rows.enumerated() { (copy + i * count).update(from: source + row * count, count: count) }
-        Element.multiply(coefficients, gathered.view, into: target, alpha: 1, beta: 0)
+        Double.multiply(coefficients, gathered.view, into: target, alpha: 1, beta: 0)
     }
 
-    private func copyUntouched(_ plan: Plan, into target: MutableMatrixView<Element>) {
+    private func copyUntouched(_ plan: Plan, into target: MutableMatrixView<Double>) {
         for (i, entry) in plan.untouched.enumerated() {
             let row = target.base + (plan.denseCount + i) * target.rowStride
             row.update(repeating: 0, count: target.columns)

@@ -16,8 +16,6 @@ struct SecularEquation {
     let d: PaddedRun
     let z: PaddedRun
     let rho: Double
-    /// A root is found when f is this share of what it is summed from.
-    let accuracy: Double
     /// ‖z‖².
     private let weight: Double
     private let kernel: Kernel<SecularSums>
@@ -31,11 +29,10 @@ struct SecularEquation {
     /// Evaluations allowed for one root. Bisection alone would need 1100 for the smallest of numbers.
     static let evaluationLimit = 1200
 
-    init(d: PaddedRun, z: PaddedRun, rho: Double, accuracy: Double, kernel: Kernel<SecularSums>) {
+    init(d: PaddedRun, z: PaddedRun, rho: Double, kernel: Kernel<SecularSums>) {
         self.d = d
         self.z = z
         self.rho = rho
-        self.accuracy = accuracy
         self.kernel = kernel
         weight = (0..<z.count).reduce(0) { $0 + z[$1] * z[$1] }
     }
@@ -114,7 +111,7 @@ struct SecularEquation {
     private func isConverged(_ value: Value, _ state: State) -> Bool {
         let sums = 1 / rho + value.psi.magnitude + value.phi.magnitude
         let slopes = value.psiSlope + value.phiSlope
-        return value.f.magnitude <= accuracy * (2 * sums + 0.5 * state.root.offset.magnitude * slopes)
+        return value.f.magnitude <= Double.ulpOfOne * (2 * sums + 0.5 * state.root.offset.magnitude * slopes)
     }
 
     /// The step to the root of the model: c + s/(Δ_left − η) + S/(Δ_right − η) = 0.

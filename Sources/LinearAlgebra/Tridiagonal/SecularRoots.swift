@@ -22,16 +22,14 @@ struct SecularRoots {
 
     private static let strip = 16
 
-    /// - Parameter accuracy: of each root, relative to what its equation is summed from. That of the vectors does not
-    ///   depend on it, as they are those of the roots that are found.
-    init(_ deflation: RankOneDeflation, rho: Double, accuracy: Double) throws(LinearAlgebraError) {
+    init(_ deflation: RankOneDeflation, rho: Double) throws(LinearAlgebraError) {
         let n = deflation.d.count
         kernels = InstructionSet.active.kernels.secular
         poles = PaddedRun(deflation.d)
         origins = PaddedRun(count: n)
         offsets = PaddedRun(count: n)
         weights = PaddedRun(deflation.z)
-        let equation = SecularEquation(d: poles, z: weights, rho: rho, accuracy: accuracy, kernel: kernels.sums)
+        let equation = SecularEquation(d: poles, z: weights, rho: rho, kernel: kernels.sums)
         try Self.solve(equation, origins, offsets)
         values = (0..<n).map { [origins, offsets] in origins[$0] + offsets[$0] }
         recomputeWeights()

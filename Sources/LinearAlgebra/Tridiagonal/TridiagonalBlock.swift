@@ -1,60 +1,80 @@
 import Kernels
 import MatrixCore
 
-/// The eigenvectors of a piece of T as rows, in any order, and the way to find them.
-struct TridiagonalNode<Element: FactorScalar> {
+/// The eigenvectors of a piece of T as rows, in any order, and the way to find them; or what a merge needs of them to
+/// find its eigenvalues, their first and last component.
+struct TridiagonalNode {
     /// Ascending.
     let values: [Double]
     /// Row of the vector of each value, from `firstPosition` on.
     let rowOf: [Int]
     /// Position of the first value that has a vector; 0 unless only a range was made.
     var firstPosition = 0
-    let vectors: DenseMatrix<Element>  // (count × order)
+    let vectors: Matrix64  // (count × order), or (count × 2)
 
     var order: Int { values.count }
 }
 
 /// A piece of T without negligible off-diagonals: solved up to the vectors of its last merge.
-struct TridiagonalBlock<Element: FactorScalar> {
+struct TridiagonalBlock {
+    /// What is made of the vectors of all nodes but the last merge.
+    enum Kept {
+        case vectors
+        /// Enough for the eigenvalues, by n² operations in place of n³.
+        case ends
+    }
+
     /// First row of the block in T.
     let start: Int
+    let diagonal: [Double]
+    let offDiagonal: [Double]
+    let kept: Kept
+    /// Ascending.
     let values: [Double]
+    private let leafSize: Int
     private let last: Last
 
     private enum Last {
-        case leaf(TridiagonalNode<Element>)
-        case merge(RankOneMerge<Element>)
+        case leaf(TridiagonalNode)
+        case merge(RankOneMerge)
     }
 
     /// Nodes of this order or less are solved one per thread, larger ones by all threads together.
     private static var threadedOrder: Int { 256 }
 
     init(
-        diagonal: [Double], offDiagonal: [Double], start: Int, _ options: TridiagonalEigen
+        diagonal: [Double], offDiagonal: [Double], start: Int, leafSize: Int, keeping kept: Kept = .vectors
     ) throws(LinearAlgebraError) {
         self.start = start
-        let leafSize = max(options.leafSize, 1), accuracy = options.precision.accuracy
-        let levels = Self.levels(diagonal.count, leafSize)
+        self.diagonal = diagonal
+        self.offDiagonal = offDiagonal
+        self.kept = kept
+        self.leafSize = leafSize
+        let levels = Self.levels(diagonal.count, max(leafSize, 1))
         let torn = Self.tear(diagonal, offDiagonal, at: levels[0].dropFirst().map(\.lowerBound))
         var nodes = try Self.inParallel(levels[0].count) { (index) throws(LinearAlgebraError) in
-            try Self.leaf(Array(torn[levels[0][index]]), Array(offDiagonal[levels[0][index].dropLast()]))
+            try Self.leaf(Array(torn[levels[0][index]]), Array(offDiagonal[levels[0][index].dropLast()]), kept)
         }
         for level in levels.dropFirst().dropLast() {
-            nodes = try Self.mergeLevel(level, nodes, offDiagonal, accuracy)
+            nodes = try Self.mergeLevel(level, nodes, offDiagonal, kept)
         }
         if levels.count == 1 {
             last = .leaf(nodes[0])
             values = nodes[0].values
         } else {
-            let merge = try RankOneMerge(
-                nodes[0], nodes[1], coupling: offDiagonal[nodes[0].order - 1], accuracy: accuracy)
+            let merge = try RankOneMerge(nodes[0], nodes[1], coupling: offDiagonal[nodes[0].order - 1])
             last = .merge(merge)
             values = merge.values
         }
     }
 
-    /// The vectors of a range of positions.
-    func vectors(_ range: Range<Int>) -> TridiagonalNode<Element> {
+    /// The same block with what its vectors are made from.
+    func solvedForVectors() throws(LinearAlgebraError) -> TridiagonalBlock {
+        try TridiagonalBlock(diagonal: diagonal, offDiagonal: offDiagonal, start: start, leafSize: leafSize)
+    }
+
+    /// The vectors of a range of positions; those of all nodes must have been kept.
+    func vectors(_ range: Range<Int>) -> TridiagonalNode {
         switch last {
         case .leaf(let node): node
         case .merge(let merge): merge.node(range)
@@ -86,39 +106,40 @@ struct TridiagonalBlock<Element: FactorScalar> {
     }
 
     private static func leaf(
-        _ diagonal: [Double], _ offDiagonal: [Double]
-    ) throws(LinearAlgebraError) -> TridiagonalNode<Element> {
+        _ diagonal: [Double], _ offDiagonal: [Double], _ kept: Kept
+    ) throws(LinearAlgebraError) -> TridiagonalNode {
+        let n = diagonal.count
         var values = diagonal
         var off = offDiagonal + [0]
-        var vectors = Matrix64.identity(diagonal.count)
+        // Rotations mix whole rows, and so any columns of them.
+        var vectors =
+            kept == .ends ? Matrix64(rows: n, columns: 2) { $0 == $1 * (n - 1) ? 1 : 0 } : Matrix64.identity(n)
         try ImplicitQL.decompose(&values, &off, rotating: vectors.mutableView())
-        var rounded = DenseMatrix<Element>(uninitializedRows: vectors.rows, columns: vectors.columns)
-        convert(MatrixOperand(vectors), into: MutableMatrixOperand(rounded.mutableView()))
-        return TridiagonalNode(values: values, rowOf: Array(values.indices), vectors: rounded)
+        return TridiagonalNode(values: values, rowOf: Array(values.indices), vectors: vectors)
     }
 
     private static func mergeLevel(
-        _ level: [Range<Int>], _ nodes: [TridiagonalNode<Element>], _ offDiagonal: [Double], _ accuracy: Double
-    ) throws(LinearAlgebraError) -> [TridiagonalNode<Element>] {
+        _ level: [Range<Int>], _ nodes: [TridiagonalNode], _ offDiagonal: [Double], _ kept: Kept
+    ) throws(LinearAlgebraError) -> [TridiagonalNode] {
         let merge = { (index: Int) throws(LinearAlgebraError) -> TridiagonalNode in
             let first = nodes[2 * index], second = nodes[2 * index + 1]
             let cut = level[index].lowerBound + first.order
-            return try RankOneMerge(first, second, coupling: offDiagonal[cut - 1], accuracy: accuracy)
-                .node(0..<level[index].count)
+            let merge = try RankOneMerge(first, second, coupling: offDiagonal[cut - 1])
+            return kept == .ends ? merge.ends() : merge.node(0..<level[index].count)
         }
         if (level.first?.count ?? 0) <= threadedOrder {
             return try inParallel(level.count, merge)
         }
-        var merged: [TridiagonalNode<Element>] = []
+        var merged: [TridiagonalNode] = []
         for index in level.indices { merged.append(try merge(index)) }
         return merged
     }
 
     /// body(0) … body(count − 1) by all threads; the first error in order is thrown.
     private static func inParallel(
-        _ count: Int, _ body: (Int) throws(LinearAlgebraError) -> TridiagonalNode<Element>
-    ) throws(LinearAlgebraError) -> [TridiagonalNode<Element>] {
-        var results = [Result<TridiagonalNode<Element>, LinearAlgebraError>?](repeating: nil, count: count)
+        _ count: Int, _ body: (Int) throws(LinearAlgebraError) -> TridiagonalNode
+    ) throws(LinearAlgebraError) -> [TridiagonalNode] {
+        var results = [Result<TridiagonalNode, LinearAlgebraError>?](repeating: nil, count: count)
         results.withUnsafeMutableBufferPointer { results in
             nonisolated(unsafe) let results = results
             withoutActuallyEscaping(body) { body in
@@ -132,7 +153,7 @@ struct TridiagonalBlock<Element: FactorScalar> {
                 }
             }
         }
-        var nodes: [TridiagonalNode<Element>] = []
+        var nodes: [TridiagonalNode] = []
         for case let result? in results { nodes.append(try result.get()) }
         return nodes
     }

@@ -6,7 +6,8 @@ import MatrixCore
 ///
 /// T = V Λ Vᵀ for T (n × n) given by its diagonal and off-diagonal. The matrix is torn in halves by a rank-one
 /// correction until pieces are small (`ImplicitQL`), and put together again by solving the secular equation of each
-/// correction (`RankOneMerge`).
+/// correction (`RankOneMerge`). Vectors in Float are made one by one from the values (`SeparatedVectors`), for which
+/// the merges keep of their vectors the ends alone.
 ///
 /// ```swift
 /// let (values, vectors) = try TridiagonalEigen().decompose(diagonal: d, offDiagonal: e, vectors: 0..<10)
@@ -14,26 +15,19 @@ import MatrixCore
 ///
 /// - Accuracy: ‖T V − V Λ‖ and ‖VᵀV − I‖ within a small multiple of ε·√n (times ‖T‖). T is scaled by a power of two to
 ///   norm about 1, so any finite numbers will do.
-/// - Cost: without deflation 4/3·n³ flops in matrix products for all vectors; the last merge, half of it, shrinks with
-///   the share of vectors asked for. The secular equations cost O(n²). Memory: 1.5·n² numbers at the peak.
+/// - Cost: without deflation 4/3·n³ flops in matrix products for all vectors in Double; the last merge, half of it,
+///   shrinks with the share of vectors asked for. The secular equations cost O(n²), a vector in Float O(n). Memory:
+///   1.5·n² numbers at the peak, of which Float takes none where eigenvalues are apart.
 /// - Source: Cuppen, Numer. Math. 36 (1981); Gu and Eisenstat, SIAM J. Matrix Anal. Appl. 16 (1995); Li, LAPACK working
 ///   note 89 (1993) for the iteration; deflation as LAPACK's dlaed2. We keep vectors as rows, apply the rotations of
 ///   deflation to the coefficients and not to the vectors, and make the vectors of the last merge on demand.
 public struct TridiagonalEigen: Sendable {
-    /// The arithmetic of the vectors. Values, and the coefficients that vectors are made with, are computed in Double
-    /// always.
+    /// What vectors are accurate to. Values are accurate to Double always.
     public enum Precision: Sendable {
         case double
-        /// Vectors and products in Float: orthonormal, and T V = V Λ, to its precision (times ‖T‖).
+        /// Orthonormal, and T V = V Λ, to the rounding of Float (times ‖T‖), by n operations for each number of T
+        /// instead of products of matrices.
         case float
-
-        /// What a merge may leave out, relative to the norm: for Float well below its rounding, which adds to it.
-        var accuracy: Double {
-            switch self {
-            case .double: 0x1p-52
-            case .float: 0x1p-27
-            }
-        }
     }
 
     /// Pieces of this order or less are solved by the QL iteration.
@@ -56,14 +50,8 @@ public struct TridiagonalEigen: Sendable {
         guard vectors.lowerBound >= 0, vectors.upperBound <= diagonal.count else {
             throw .shapeMismatch(rows: diagonal.count, columns: diagonal.count, expected: "large enough for \(vectors)")
         }
-        switch precision {
-        case .double:
-            let solution: TridiagonalSolution<Double> = try solve(diagonal, offDiagonal)
-            return (solution.values, solution.vectors(vectors))
-        case .float:
-            let solution: TridiagonalSolution<Float> = try solve(diagonal, offDiagonal)
-            return (solution.values, solution.vectors(vectors))
-        }
+        let solution = try solve(diagonal, offDiagonal)
+        return (solution.values, try solution.vectors(vectors))
     }
 
     /// The same with the range of the vectors picked by `choosing` when it sees the eigenvalues, ascending.
@@ -71,14 +59,9 @@ public struct TridiagonalEigen: Sendable {
     public func decompose(
         diagonal: [Double], offDiagonal: [Double], choosing: ([Double]) throws -> Range<Int>
     ) throws -> (values: [Double], vectors: Matrix64) {
-        switch precision {
-        case .double:
-            let solution: TridiagonalSolution<Double> = try solve(diagonal, offDiagonal)
-            return (solution.values, solution.vectors(try choosing(solution.values).clamped(to: 0..<diagonal.count)))
-        case .float:
-            let solution: TridiagonalSolution<Float> = try solve(diagonal, offDiagonal)
-            return (solution.values, solution.vectors(try choosing(solution.values).clamped(to: 0..<diagonal.count)))
-        }
+        let solution = try solve(diagonal, offDiagonal)
+        let range = try choosing(solution.values).clamped(to: 0..<diagonal.count)
+        return (solution.values, try solution.vectors(range))
     }
 
     /// Bytes of working memory for order n and `count` vectors, besides the result: at the peak either the vectors of
@@ -88,9 +71,9 @@ public struct TridiagonalEigen: Sendable {
         return max(halves + n * n / 2, halves + n * n / 4 + 2 * count * n) * MemoryLayout<Double>.stride
     }
 
-    private func solve<Element>(
+    private func solve(
         _ diagonal: [Double], _ offDiagonal: [Double]
-    ) throws(LinearAlgebraError) -> TridiagonalSolution<Element> {
+    ) throws(LinearAlgebraError) -> TridiagonalSolution {
         let n = diagonal.count
         guard offDiagonal.count == max(n - 1, 0) else {
             throw .shapeMismatch(rows: n, columns: offDiagonal.count, expected: "n numbers and n − 1 beside them")
@@ -101,12 +84,13 @@ public struct TridiagonalEigen: Sendable {
         let exponent = largest > 0 ? Int(largest.exponent) : 0
         let d = diagonal.map { scalbn($0, -exponent) }
         let e = offDiagonal.map { scalbn($0, -exponent) }
-        var blocks: [TridiagonalBlock<Element>] = []
+        var blocks: [TridiagonalBlock] = []
         var start = 0
         for i in 0..<n where i == n - 1 || Self.isNegligible(e[i], beside: d[i], d[i + 1]) {
-            let (diagonal, offDiagonal) = (Array(d[start...i]), Array(e[start..<i]))
             blocks.append(
-                try TridiagonalBlock(diagonal: diagonal, offDiagonal: offDiagonal, start: start, self))
+                try TridiagonalBlock(
+                    diagonal: Array(d[start...i]), offDiagonal: Array(e[start..<i]), start: start, leafSize: leafSize,
+                    keeping: precision == .double ? .vectors : .ends))
             start = i + 1
         }
         return TridiagonalSolution(order: n, blocks: blocks, exponent: exponent)

@@ -3,15 +3,15 @@ import Kernels
 import MatrixCore
 
 /// The eigenvalues of all blocks in one order, and their vectors on demand.
-struct TridiagonalSolution<Element: FactorScalar> {
+struct TridiagonalSolution {
     let order: Int
-    let blocks: [TridiagonalBlock<Element>]
+    let blocks: [TridiagonalBlock]
     /// Ascending.
     let values: [Double]
     /// Where each value comes from: its block and its position there.
     private let sources: [(block: Int, position: Int)]
 
-    init(order: Int, blocks: [TridiagonalBlock<Element>], exponent: Int) {
+    init(order: Int, blocks: [TridiagonalBlock], exponent: Int) {
         self.order = order
         self.blocks = blocks
         var all: [(value: Double, block: Int, position: Int)] = []
@@ -27,7 +27,7 @@ struct TridiagonalSolution<Element: FactorScalar> {
     }
 
     /// The vectors of a range of positions as columns (n × count).
-    func vectors(_ range: Range<Int>) -> Matrix64 {
+    func vectors(_ range: Range<Int>) throws(LinearAlgebraError) -> Matrix64 {
         // Within a block, positions ascend with the values: those of a range are consecutive.
         var wanted = [Range<Int>](repeating: 0..<0, count: blocks.count)
         for source in sources[range] {
@@ -42,36 +42,31 @@ struct TridiagonalSolution<Element: FactorScalar> {
         var columns = [[Int]](repeating: [], count: blocks.count)
         for (column, source) in sources[range].enumerated() { columns[source.block].append(column) }
         for (b, block) in blocks.enumerated() where !wanted[b].isEmpty {
-            let rows = block.vectors(wanted[b])
-            transpose(
-                rows, positions: wanted[b],
-                into: target.rows(block.start..<(block.start + block.values.count)), columns: columns[b])
+            let rows = target.rows(block.start..<(block.start + block.values.count))
+            switch block.kept {
+            case .vectors: block.vectors(wanted[b]).transpose(wanted[b], into: rows, columns: columns[b])
+            case .ends: try SeparatedVectors(block: block).write(wanted[b], into: rows, columns: columns[b])
+            }
         }
         return result
     }
+}
+
+extension TridiagonalNode {
 
     /// Column columns[k] of the target ← the vector of position positions[k].
-    private func transpose(
-        _ node: TridiagonalNode<Element>, positions: Range<Int>, into target: MutableMatrixView<Double>, columns: [Int]
-    ) {
+    func transpose(_ positions: Range<Int>, into target: MutableMatrixView<Double>, columns: [Int]) {
         nonisolated(unsafe) let sources = positions.map {
-            node.vectors.view.base + node.rowOf[$0 - node.firstPosition] * node.vectors.columns
+            vectors.view.base + rowOf[$0 - firstPosition] * vectors.columns
         }
         let tile = 64
         parallelFor((target.rows + tile - 1) / tile) { piece in
             let rows = (piece * tile)..<min((piece + 1) * tile, target.rows)
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: tile * tile) { wide in
-                guard let wide = wide.baseAddress else { return }
-                for start in stride(from: 0, to: columns.count, by: tile) {
-                    let chosen = start..<min(start + tile, columns.count)
-                    for k in chosen {
-                        Element.widen(
-                            sources[k] + rows.lowerBound, stride: 1, into: wide + (k - start) * tile, rows.count)
-                    }
-                    for i in rows {
-                        let row = target.base + i * target.rowStride, from = wide + (i - rows.lowerBound)
-                        for k in chosen { row[columns[k]] = from[(k - start) * tile] }
-                    }
+            for start in stride(from: 0, to: columns.count, by: tile) {
+                let chosen = start..<min(start + tile, columns.count)
+                for i in rows {
+                    let row = target.base + i * target.rowStride
+                    for k in chosen { row[columns[k]] = sources[k][i] }
                 }
             }
         }

@@ -44,6 +44,10 @@ struct TridiagonalCase: CustomTestStringConvertible, Sendable {
         .init("clustered at one") { n in
             (numbers(3, n) { 1 + 1e-13 * $0.normal($1) }, normal(4, n - 1, scale: 1e-13))
         },
+        .init("pairs that are close") { n in
+            let diagonal: [Double] = (0..<n).map { index in Double(index / 2) + 1e-9 * Double(index % 2) }
+            return (diagonal, normal(18, n - 1, scale: 1e-10))
+        },
         .init("few distinct") { n in ((0..<n).map { Double($0 % 3) }, normal(5, n - 1, scale: 1e-17)) },
         .init("identity") { n in (constant(1, n), constant(0, n - 1)) },
         .init("zero") { n in (constant(0, n), constant(0, n - 1)) },

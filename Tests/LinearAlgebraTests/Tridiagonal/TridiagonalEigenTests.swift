@@ -101,6 +101,32 @@ import Testing
         }
     }
 
+    /// A vector in Float does not depend on how many are asked for behind it, in groups of close values or outside.
+    @Test(arguments: TridiagonalCase.all)
+    func vectorsInFloatAreTheFirstOfMore(_ matrix: TridiagonalCase) throws {
+        let order = 70
+        let t = matrix.make(order)
+        let solver = TridiagonalEigen(leafSize: 4, precision: .float)
+        let all = try solver.decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: 0..<order).vectors
+        for count in [8, 9, 23, 40, 69] {
+            let part = try solver.decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: 0..<count)
+            #expect(part.vectors.elements == Matrix64(all.view.columns(0..<count)).elements, "\(count) vectors")
+        }
+    }
+
+    /// The middle of a group, whose first vectors are not asked for, is still orthogonal to the rest of it.
+    @Test(arguments: TridiagonalCase.all)
+    func rangesInFloatMayBeginAnywhere(_ matrix: TridiagonalCase) throws {
+        let order = 70
+        let t = matrix.make(order)
+        let solver = TridiagonalEigen(leafSize: 4, precision: .float)
+        for range in [1..<40, 7..<8, 13..<70] {
+            let vectors = try solver.decompose(diagonal: t.diagonal, offDiagonal: t.offDiagonal, vectors: range).vectors
+            #expect(vectors.columns == range.count)
+            #expect(departureFromOrthonormal(vectors) <= 20 * 0x1p-23 * Double(order).squareRoot(), "\(range)")
+        }
+    }
+
     @Test func unusableInputIsRefused() {
         let solver = TridiagonalEigen()
         #expect(throws: LinearAlgebraError.nonFinite(row: 1, column: 2)) {
