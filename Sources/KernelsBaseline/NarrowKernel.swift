@@ -42,20 +42,23 @@ where V.Scalar: BinaryFloatingPoint {
     let (width, stride) = (task.width, task.rowStride)
     var (c0, c1, c2, c3) = (V.zero, V.zero, V.zero, V.zero)
     var (c4, c5, c6, c7) = (V.zero, V.zero, V.zero, V.zero)
-    var a = task.a.assumingMemoryBound(to: V.Scalar.self) + row &* stride
+    // A pointer to each row, and one offset for all: derived from each other, they would be a chain of eight additions.
+    let a0 = task.a.assumingMemoryBound(to: V.Scalar.self) + row &* stride
+    let (a1, a2, a3) = (a0 + stride, a0 + 2 &* stride, a0 + 3 &* stride)
+    let (a4, a5, a6, a7) = (a0 + 4 &* stride, a0 + 5 &* stride, a0 + 6 &* stride, a0 + 7 &* stride)
     var b = task.b.assumingMemoryBound(to: V.Scalar.self) + column
+    var offset = 0
     for _ in 0..<task.depth {
         let numbers: V = load(b)
-        let lower = a + 4 &* stride
-        c0 = multiplyAdd(c0, V(repeating: a.pointee), numbers)
-        c1 = multiplyAdd(c1, V(repeating: (a + stride).pointee), numbers)
-        c2 = multiplyAdd(c2, V(repeating: (a + 2 &* stride).pointee), numbers)
-        c3 = multiplyAdd(c3, V(repeating: (a + 3 &* stride).pointee), numbers)
-        c4 = multiplyAdd(c4, V(repeating: lower.pointee), numbers)
-        c5 = multiplyAdd(c5, V(repeating: (lower + stride).pointee), numbers)
-        c6 = multiplyAdd(c6, V(repeating: (lower + 2 &* stride).pointee), numbers)
-        c7 = multiplyAdd(c7, V(repeating: (lower + 3 &* stride).pointee), numbers)
-        a += task.depthStride
+        c0 = multiplyAdd(c0, V(repeating: a0[offset]), numbers)
+        c1 = multiplyAdd(c1, V(repeating: a1[offset]), numbers)
+        c2 = multiplyAdd(c2, V(repeating: a2[offset]), numbers)
+        c3 = multiplyAdd(c3, V(repeating: a3[offset]), numbers)
+        c4 = multiplyAdd(c4, V(repeating: a4[offset]), numbers)
+        c5 = multiplyAdd(c5, V(repeating: a5[offset]), numbers)
+        c6 = multiplyAdd(c6, V(repeating: a6[offset]), numbers)
+        c7 = multiplyAdd(c7, V(repeating: a7[offset]), numbers)
+        offset &+= task.depthStride
         b += width
     }
     if task.isContinued {
