@@ -9,18 +9,24 @@ public struct ReflectorKernels: Sendable {
         /// The same block, from its reflectors.
         public var makeBlock: Kernel<StaggeredBlock>
         public var triangularFactor: Kernel<TriangularFactor>
-        /// A symmetric matrix on a panel.
-        public var symmetricProduct: Kernel<SymmetricRowsProduct>
+        /// A pass over a symmetric matrix, with an update and a product.
+        public var symmetricSweep: Kernel<SymmetricSweep>
+        /// A product of small matrices.
+        public var tileProduct: Kernel<TileProduct>
+        public var termSum: Kernel<TermSum>
 
         public init(
             chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, makeBlock: Kernel<StaggeredBlock>,
-            triangularFactor: Kernel<TriangularFactor>, symmetricProduct: Kernel<SymmetricRowsProduct>
+            triangularFactor: Kernel<TriangularFactor>, symmetricSweep: Kernel<SymmetricSweep>,
+            tileProduct: Kernel<TileProduct>, termSum: Kernel<TermSum>
         ) {
             self.chase = chase
             self.applyBlock = applyBlock
             self.makeBlock = makeBlock
             self.triangularFactor = triangularFactor
-            self.symmetricProduct = symmetricProduct
+            self.symmetricSweep = symmetricSweep
+            self.tileProduct = tileProduct
+            self.termSum = termSum
         }
     }
 
@@ -30,15 +36,20 @@ public struct ReflectorKernels: Sendable {
     public var factorStrip: Kernel<StripFactorization>
     /// The reflectors of eight columns on other columns, in Double.
     public var updateStrips: Kernel<StripUpdate>
+    /// Columns of a matrix to strips, and back.
+    public var readStrips: Kernel<StripTransfer>
+    public var writeStrips: Kernel<StripTransfer>
 
     public init(
         float32: Arithmetic, float64: Arithmetic, factorStrip: Kernel<StripFactorization>,
-        updateStrips: Kernel<StripUpdate>
+        updateStrips: Kernel<StripUpdate>, readStrips: Kernel<StripTransfer>, writeStrips: Kernel<StripTransfer>
     ) {
         self.float32 = float32
         self.float64 = float64
         self.factorStrip = factorStrip
         self.updateStrips = updateStrips
+        self.readStrips = readStrips
+        self.writeStrips = writeStrips
     }
 }
 

@@ -1,4 +1,4 @@
-/// QR of a strip of eight columns of a row-major panel, in compact WY form: strip = (I − V T Vᵀ) R.
+/// QR of a strip of eight columns of a panel, in compact WY form: strip = (I − V T Vᵀ) R.
 ///
 /// The strip (rows × 8) is replaced by V, ones and zeros written out. Where there are fewer than eight rows, the
 /// reflectors that would start below them are the identity.
@@ -56,5 +56,33 @@ public struct StripUpdate {
         self.rows = rows
         self.rowStride = rowStride
         self.work = work
+    }
+}
+
+/// Columns of a row-major matrix, in Double or in Float, and the same as strips of eight columns in Double.
+@frozen
+public struct StripTransfer {
+    /// Element (0, 0) of the matrix (rows × 8 · strips), contiguous rows.
+    public var matrix: UnsafeMutableRawPointer
+    /// `StorageFormat.float64` or `.float32`.
+    public var format: Int
+    public var rowStride: Int
+    /// Strips (rows × 8), each row-major without gaps, with `stripStride` from one to the next.
+    public var strips: UnsafeMutablePointer<Double>
+    public var stripStride: Int
+    public var count: Int
+    public var rows: Int
+
+    public init(
+        matrix: UnsafeMutableRawPointer, format: Int, rowStride: Int, strips: UnsafeMutablePointer<Double>,
+        stripStride: Int, count: Int, rows: Int
+    ) {
+        self.matrix = matrix
+        self.format = format
+        self.rowStride = rowStride
+        self.strips = strips
+        self.stripStride = stripStride
+        self.count = count
+        self.rows = rows
     }
 }

@@ -25,11 +25,14 @@ public func kernelSet() -> KernelSet {
         reflectors: ReflectorKernels(
             float32: ReflectorKernels.Arithmetic(
                 chase: chaseStep32, applyBlock: applyStaggeredReflectors32, makeBlock: makeStaggeredBlock32,
-                triangularFactor: triangularFactor32, symmetricProduct: symmetricRowsProduct32),
+                triangularFactor: triangularFactor32, symmetricSweep: symmetricSweep32,
+                tileProduct: tileProduct32, termSum: termSum32),
             float64: ReflectorKernels.Arithmetic(
                 chase: chaseStep64, applyBlock: applyStaggeredReflectors64, makeBlock: makeStaggeredBlock64,
-                triangularFactor: triangularFactor64, symmetricProduct: symmetricRowsProduct64),
-            factorStrip: factorPanelStrip, updateStrips: updatePanelStrips),
+                triangularFactor: triangularFactor64, symmetricSweep: symmetricSweep64,
+                tileProduct: tileProduct64, termSum: termSum64),
+            factorStrip: factorPanelStrip, updateStrips: updatePanelStrips,
+            readStrips: readPanelStrips, writeStrips: writePanelStrips),
         secular: SecularKernels(
             sums: secularSums, product: secularProduct, vector: secularVector, twistedVectors: twistedVectors),
         sparseRows: sparseRows, sparseRowProducts: sparseRowProducts)

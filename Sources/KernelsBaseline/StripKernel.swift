@@ -1,6 +1,6 @@
 import KernelContract
 
-// Strips of eight columns of a row-major panel: one row of a strip is one vector of the widest instruction set.
+// Strips of eight columns of a panel: one row of a strip is one vector of the widest instruction set.
 
 private typealias Row = SIMD8<Double>
 
@@ -12,6 +12,45 @@ var factorPanelStrip: Kernel<StripFactorization> {
 
 var updatePanelStrips: Kernel<StripUpdate> {
     Kernel { update($0.load(as: StripUpdate.self)) }
+}
+
+var readPanelStrips: Kernel<StripTransfer> {
+    Kernel { pointer in
+        let task = pointer.load(as: StripTransfer.self)
+        if task.format == StorageFormat.float64 {
+            transfer(task, Double.self) { $1.pointee = $0.pointee }
+        } else {
+            transfer(task, Float.self) { $1.pointee = Double($0.pointee) }
+        }
+    }
+}
+
+var writePanelStrips: Kernel<StripTransfer> {
+    Kernel { pointer in
+        let task = pointer.load(as: StripTransfer.self)
+        if task.format == StorageFormat.float64 {
+            transfer(task, Double.self) { $0.pointee = $1.pointee }
+        } else {
+            transfer(task, Float.self) { $0.pointee = Float($1.pointee) }
+        }
+    }
+}
+
+/// Hands every element of the matrix, with its place in the strips, to `move`.
+@inline(__always)
+private func transfer<Scalar>(
+    _ task: StripTransfer, _: Scalar.Type, _ move: (UnsafeMutablePointer<Scalar>, UnsafeMutablePointer<Double>) -> Void
+) {
+    let matrix = task.matrix.assumingMemoryBound(to: Scalar.self)
+    for i in 0..<task.rows {
+        var row = matrix + i &* task.rowStride
+        var strip = task.strips + i &* width
+        for _ in 0..<task.count {
+            for j in 0..<width { move(row + j, strip + j) }
+            row += width
+            strip += task.stripStride
+        }
+    }
 }
 
 @inline(__always)

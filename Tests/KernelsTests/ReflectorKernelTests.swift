@@ -22,36 +22,6 @@ import Testing
     }
 
     @Test(arguments: InstructionSet.available)
-    func symmetricRowsReadTheLowerTriangleAlone(_ set: InstructionSet) {
-        expectSymmetricProduct(set.kernels.reflectors.float64.symmetricProduct, Double.self, within: 1e-12)
-        expectSymmetricProduct(set.kernels.reflectors.float32.symmetricProduct, Float.self, within: 1e-4)
-    }
-
-    private func expectSymmetricProduct<Element: MatrixElement & BinaryFloatingPoint>(
-        _ kernel: Kernel<SymmetricRowsProduct>, _: Element.Type, within tolerance: Double
-    ) {
-        for (size, width, stride) in [(1, 16, 16), (63, 16, 32), (64, 48, 48), (65, 16, 16), (130, 64, 128)] {
-            let lower = random(size, size, seed: 3)
-            let full = Matrix64(rows: size, columns: size) { lower[max($0, $1), min($0, $1)] }
-            let v = random(size, width, seed: 4)
-            let block = SymmetricRowsProduct.blockRows
-            let blocks = (size + block - 1) / block
-            let a = DenseMatrix<Element>(rows: size, columns: size) { Element(lower[$0, $1]) }
-            let panel = DenseMatrix<Element>(rows: size, columns: stride) { $1 < width ? Element(v[$0, $1]) : .nan }
-            let y = AlignedBuffer<Element>(count: blocks * block * stride, repeating: .nan)
-            let work = AlignedBuffer<Element>(count: block * block, repeating: 0)
-            for index in 0..<blocks {
-                kernel(
-                    SymmetricRowsProduct(
-                        a: a.view.base, rowStride: size, size: size, firstRow: index * block, v: panel.view.base,
-                        width: width, panelStride: stride, y: y.base, work: work.base))
-            }
-            let result = Matrix64(rows: size, columns: width) { Double(y.base[$0 * stride + $1]) }
-            #expect(difference(result, product(full.view, v.view)) < tolerance, "\(Element.self), \(size) × \(width)")
-        }
-    }
-
-    @Test(arguments: InstructionSet.available)
     func staggeredReflectorsAreOneBlock(_ set: InstructionSet) {
         expectOneBlock(set.kernels.reflectors.float64.applyBlock, Double.self, within: 1e-12)
         expectOneBlock(set.kernels.reflectors.float32.applyBlock, Float.self, within: 1e-4)
