@@ -10,8 +10,8 @@ import MatrixCore
 /// - Method: for each b columns, QR of the part below the diagonal block, Q = I − V T Vᵀ; then on the trailing matrix
 ///   Y = A V, S = VᵀY, X = Y T − ½ V Tᵀ S T and A ← A − X Vᵀ − V Xᵀ. S comes with VᵀV, and X is [Y V] times
 ///   [T; −½ Tᵀ S T]. Only the lower triangle is kept, which halves the update. The columns of the next panel are
-///   updated first and factored; one pass over the rest then updates it and multiplies it by the next V (`TrailingSweep`).
-///   Panels are factored in Double whatever the type of A.
+///   updated first and factored; one pass over the rest then updates it and multiplies it by the next V
+///   (`TrailingSweep`). Panels are factored in Double whatever the type of A.
 /// - Cost: 4/3 n³ flops (and a part b/n more); traffic n³/(3b) elements.
 /// - Source: Bischof, Lang and Sun, "A framework for symmetric band reduction", 2000; Haidar, Ltaief and Dongarra,
 ///   "Parallel reduction to condensed forms for symmetric eigenvalue problems", SC 2011.

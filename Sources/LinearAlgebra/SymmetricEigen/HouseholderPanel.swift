@@ -8,9 +8,9 @@ import MatrixCore
 /// Where m < b the surplus columns of V are zero and their reflectors the identity, so that every panel has b columns.
 ///
 /// - Method: strips of eight columns, each in memory of its own that fits the second-level cache, one register a row.
-///   One pass over a strip applies a reflector and gathers the inner products of the next. The eight reflectors of a strip
-///   update the strips to its right together; the next strip is factored as soon as it is updated, while other threads
-///   update the others.
+///   One pass over a strip applies a reflector and gathers the inner products of the next. The eight reflectors of a
+///   strip update the strips to its right together; the next strip is factored as soon as it is updated, while other
+///   threads update the others.
 /// - Cost: 2 m b² flops. No scratch beyond the panel's own buffers.
 /// - Source: Schreiber and Van Loan, "A storage-efficient WY representation", 1989 (compact WY); LAPACK `dgeqrt`.
 struct HouseholderPanel {
