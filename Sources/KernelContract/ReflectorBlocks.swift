@@ -73,3 +73,52 @@ public struct StaggeredBlock {
         self.work = work
     }
 }
+
+/// Some rows of a block of reflectors I − V T Vᵀ that start one row after another, and the same rows of a panel of
+/// vectors, as `StaggeredReflectors` lays it out; all in Double or all in Float.
+@frozen
+public struct ReflectorRows {
+    /// V (rows × count), row-major without gaps; further rows up to a multiple of eight are zero.
+    public var v: UnsafeRawPointer
+    /// Rows of V above these. Row i of V is zero right of column i.
+    public var rowsAbove: Int
+    /// x (rows × `panelColumns`), with memory for further rows up to a multiple of eight.
+    public var x: UnsafeMutableRawPointer
+    public var rows: Int
+    /// Reflectors, a multiple of eight.
+    public var count: Int
+    /// (count × `panelColumns`)
+    public var work: UnsafeMutableRawPointer
+    /// V and x that will be needed next, which caches are asked for meanwhile.
+    public var nextV: UnsafeRawPointer
+    public var nextX: UnsafeRawPointer
+
+    public init(
+        v: UnsafeRawPointer, rowsAbove: Int, x: UnsafeMutableRawPointer, rows: Int, count: Int,
+        work: UnsafeMutableRawPointer, nextV: UnsafeRawPointer? = nil, nextX: UnsafeRawPointer? = nil
+    ) {
+        self.v = v
+        self.rowsAbove = rowsAbove
+        self.x = x
+        self.rows = rows
+        self.count = count
+        self.work = work
+        self.nextV = nextV ?? v
+        self.nextX = nextX ?? UnsafeRawPointer(x)
+    }
+}
+
+/// work ← T work with T (count × count) upper triangular, zeros below, and work (count × `panelColumns`).
+@frozen
+public struct ReflectorMixing {
+    public var t: UnsafeRawPointer
+    public var work: UnsafeMutableRawPointer
+    /// A multiple of eight.
+    public var count: Int
+
+    public init(t: UnsafeRawPointer, work: UnsafeMutableRawPointer, count: Int) {
+        self.t = t
+        self.work = work
+        self.count = count
+    }
+}

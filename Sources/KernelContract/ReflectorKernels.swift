@@ -4,9 +4,15 @@ public struct ReflectorKernels: Sendable {
     public struct Arithmetic: Sendable {
         /// One step of a bulge chase.
         public var chase: Kernel<ChaseStep>
-        /// A block of reflectors on a panel of vectors.
+        /// A block of staggered reflectors on a panel of vectors.
         public var applyBlock: Kernel<StaggeredReflectors>
-        /// The same block, from its reflectors.
+        /// work ← work + Vᵀ x for some rows of reflectors that start at the same row.
+        public var projectRows: Kernel<ReflectorRows>
+        /// x ← x − V work for them.
+        public var subtractRows: Kernel<ReflectorRows>
+        /// work ← T work between the two.
+        public var mix: Kernel<ReflectorMixing>
+        /// A block of staggered reflectors, from its reflectors.
         public var makeBlock: Kernel<StaggeredBlock>
         public var triangularFactor: Kernel<TriangularFactor>
         /// A pass over a symmetric matrix, with an update and a product.
@@ -16,12 +22,16 @@ public struct ReflectorKernels: Sendable {
         public var termSum: Kernel<TermSum>
 
         public init(
-            chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, makeBlock: Kernel<StaggeredBlock>,
+            chase: Kernel<ChaseStep>, applyBlock: Kernel<StaggeredReflectors>, projectRows: Kernel<ReflectorRows>,
+            subtractRows: Kernel<ReflectorRows>, mix: Kernel<ReflectorMixing>, makeBlock: Kernel<StaggeredBlock>,
             triangularFactor: Kernel<TriangularFactor>, symmetricSweep: Kernel<SymmetricSweep>,
             tileProduct: Kernel<TileProduct>, termSum: Kernel<TermSum>
         ) {
             self.chase = chase
             self.applyBlock = applyBlock
+            self.projectRows = projectRows
+            self.subtractRows = subtractRows
+            self.mix = mix
             self.makeBlock = makeBlock
             self.triangularFactor = triangularFactor
             self.symmetricSweep = symmetricSweep
@@ -118,6 +128,9 @@ public struct StaggeredReflectors {
     public var count: Int
     /// Scratch (count × `panelColumns`).
     public var work: UnsafeMutableRawPointer
+    /// V with T behind it, and x, that will be needed next, which caches are asked for meanwhile.
+    public var nextV: UnsafeRawPointer
+    public var nextX: UnsafeRawPointer
 
     /// Columns of a panel of numbers of that many bytes: three vectors of the widest instruction set, whole numbers of
     /// three of the others.
@@ -126,7 +139,7 @@ public struct StaggeredReflectors {
 
     public init(
         v: UnsafeRawPointer, t: UnsafeRawPointer, x: UnsafeMutableRawPointer, length: Int, count: Int,
-        work: UnsafeMutableRawPointer
+        work: UnsafeMutableRawPointer, nextV: UnsafeRawPointer? = nil, nextX: UnsafeRawPointer? = nil
     ) {
         self.v = v
         self.t = t
@@ -134,5 +147,7 @@ public struct StaggeredReflectors {
         self.length = length
         self.count = count
         self.work = work
+        self.nextV = nextV ?? v
+        self.nextX = nextX ?? UnsafeRawPointer(x)
     }
 }

@@ -24,13 +24,15 @@ public func kernelSet() -> KernelSet {
             read: readMemory),
         reflectors: ReflectorKernels(
             float32: ReflectorKernels.Arithmetic(
-                chase: chaseStep32, applyBlock: applyStaggeredReflectors32, makeBlock: makeStaggeredBlock32,
-                triangularFactor: triangularFactor32, symmetricSweep: symmetricSweep32,
-                tileProduct: tileProduct32, termSum: termSum32),
+                chase: chaseStep32, applyBlock: applyStaggeredReflectors32, projectRows: projectReflectorRows32,
+                subtractRows: subtractReflectorRows32, mix: mixReflectors32, makeBlock: makeStaggeredBlock32,
+                triangularFactor: triangularFactor32, symmetricSweep: symmetricSweep32, tileProduct: tileProduct32,
+                termSum: termSum32),
             float64: ReflectorKernels.Arithmetic(
-                chase: chaseStep64, applyBlock: applyStaggeredReflectors64, makeBlock: makeStaggeredBlock64,
-                triangularFactor: triangularFactor64, symmetricSweep: symmetricSweep64,
-                tileProduct: tileProduct64, termSum: termSum64),
+                chase: chaseStep64, applyBlock: applyStaggeredReflectors64, projectRows: projectReflectorRows64,
+                subtractRows: subtractReflectorRows64, mix: mixReflectors64, makeBlock: makeStaggeredBlock64,
+                triangularFactor: triangularFactor64, symmetricSweep: symmetricSweep64, tileProduct: tileProduct64,
+                termSum: termSum64),
             factorStrip: factorPanelStrip, updateStrips: updatePanelStrips,
             readStrips: readPanelStrips, writeStrips: writePanelStrips),
         secular: SecularKernels(

@@ -57,6 +57,48 @@ import Testing
     }
 
     @Test(arguments: InstructionSet.available)
+    func chunksOfRowsMakeUpOneBlock(_ set: InstructionSet) {
+        expectBlockOfChunks(set.kernels.reflectors.float64, Double.self, within: 1e-12)
+        expectBlockOfChunks(set.kernels.reflectors.float32, Float.self, within: 1e-4)
+    }
+
+    private func expectBlockOfChunks<Element: MatrixElement & BinaryFloatingPoint>(
+        _ kernels: ReflectorKernels.Arithmetic, _: Element.Type, within tolerance: Double
+    ) {
+        let columns = StaggeredReflectors.panelColumns(elementBytes: MemoryLayout<Element>.stride)
+        for (rows, count, chunk) in [(1, 8, 8), (5, 16, 8), (24, 24, 8), (61, 16, 24), (130, 64, 64), (20, 40, 32)] {
+            let padded = (rows + 7) / 8 * 8
+            let dense = random(padded, count, seed: 12)
+            let v = Matrix64(rows: padded, columns: count) { $0 < rows && $0 >= $1 ? dense[$0, $1] * 0.1 : 0 }
+            let square = random(count, count, seed: 13)
+            let t = Matrix64(rows: count, columns: count) { $0 <= $1 ? square[$0, $1] * 0.1 : 0 }
+            let numbers = random(rows, columns, seed: 14)
+            let x = Matrix64(rows: padded, columns: columns) { $0 < rows ? numbers[$0, $1] : 0 }
+            let change = product(v.view, product(t.view, product(v.view.transposed, x.view).view).view)
+            let expected = Matrix64(rows: padded, columns: columns) { x[$0, $1] - change[$0, $1] }
+            // Above the diagonal of V nothing is read where a whole tile is zero.
+            let vCopy = DenseMatrix<Element>(rows: padded, columns: count) { i, j in
+                j >= i / 8 * 8 + 8 ? .nan : Element(v[i, j])
+            }
+            let tCopy = DenseMatrix<Element>(rows: count, columns: count) { Element(t[$0, $1]) }
+            var result = DenseMatrix<Element>(rows: padded, columns: columns) { Element(x[$0, $1]) }
+            let panel = result.mutableView().base
+            let work = AlignedBuffer<Element>(count: count * columns, repeating: 0)
+            func task(_ first: Int) -> ReflectorRows {
+                ReflectorRows(
+                    v: vCopy.view.base + first * count, rowsAbove: first, x: panel + first * columns,
+                    rows: min(chunk, rows - first), count: count, work: work.base)
+            }
+            let starts = Array(stride(from: 0, to: rows, by: chunk))
+            for first in starts { kernels.projectRows(task(first)) }
+            kernels.mix(ReflectorMixing(t: tCopy.view.base, work: work.base, count: count))
+            for first in starts.reversed() { kernels.subtractRows(task(first)) }
+            let widened = Matrix64(rows: padded, columns: columns) { Double(result[$0, $1]) }
+            #expect(difference(widened, expected) < tolerance, "\(Element.self), \(rows), \(count), \(chunk)")
+        }
+    }
+
+    @Test(arguments: InstructionSet.available)
     func blocksAreTheProductsOfTheirReflectors(_ set: InstructionSet) {
         expectProductOfReflectors(set.kernels.reflectors.float64.makeBlock, Double.self, within: 1e-13)
         expectProductOfReflectors(set.kernels.reflectors.float32.makeBlock, Float.self, within: 1e-5)

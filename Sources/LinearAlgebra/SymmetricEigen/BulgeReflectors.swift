@@ -9,10 +9,10 @@ import MatrixCore
 /// later sweep only at its own step and the one before, so within a group the steps may be taken one after another,
 /// first step first, and groups from the last to the first.
 ///
-/// - Method: X is copied into panels of a few columns that lie without gaps. In rounds of some groups of sweeps, the
-///   blocks V and T are made, then each thread takes panels through all blocks of the round: the blocks of a round and
-///   a panel stay in cache.
-/// - Cost: 2 n² c (1 + (g + 24)/4b) flops for c columns; scratch is a copy of X and the blocks of a round.
+/// - Method: X lies in panels of a few columns without gaps. In rounds of some groups of sweeps, the blocks V and T are
+///   made, then each thread takes panels through all blocks of the round: the blocks of a round and a panel stay in
+///   cache.
+/// - Cost: 2 n² c (1 + (g + 24)/4b) flops for c columns; scratch is the blocks of two rounds.
 /// - Source: Haidar, Solcà, Gates, Tomov, Schulthess and Dongarra, "A novel hybrid CPU–GPU generalized eigensolver",
 ///   2014, §4 (diamond-shaped blocks).
 struct BulgeReflectors<Source: FactorScalar> {
@@ -26,40 +26,37 @@ struct BulgeReflectors<Source: FactorScalar> {
     /// τ (sweeps × steps).
     let taus: MatrixView<Source>
 
-    /// Blocks of a round fill a good part of the last-level cache.
-    private static var bytesPerRound: Int { 8 << 20 }
-    /// Panels that a thread takes through a round together.
-    private static var panelsPerPiece: Int { 2 }
+    /// How large the blocks of a round may be; those of two rounds should leave room in the last-level cache.
+    let bytesPerRound: Int
 
     private var sweeps: Int { ChaseShape.sweeps(size: size) }
     private var groups: Int { (sweeps + sweepsPerBlock - 1) / sweepsPerBlock }
     private var steps: Int { ChaseShape.steps(size: size, bandwidth: bandwidth) }
-    private var blockRows: Int { bandwidth + sweepsPerBlock }
+    /// Rows of a block, and of zeros that panels need below.
+    var blockRows: Int { bandwidth + sweepsPerBlock }
     /// Numbers of V and T of one block.
     private var blockCount: Int { (blockRows + sweepsPerBlock) * sweepsPerBlock }
-    private var groupsPerRound: Int {
-        max(1, min(groups, Self.bytesPerRound / (steps * blockCount * MemoryLayout<Double>.stride)))
+    private func groupsPerRound<Element>(_: Element.Type) -> Int {
+        max(1, min(groups, bytesPerRound / (steps * blockCount * MemoryLayout<Element>.stride)))
     }
 
-    func scratchBytes(columns: Int) -> Int {
-        let panels = ReflectorPanels<Double>.count(rows: size + blockRows, columns: columns)
-        let round = groupsPerRound * steps * blockCount
+    /// Bytes besides the panels.
+    var scratchBytes: Int {
         let perThread = makingCount + sweepsPerBlock * ReflectorPanels<Double>.width
-        return (panels + round + Threads.count * perThread) * MemoryLayout<Double>.stride
+        let round = groupsPerRound(Double.self) * steps * blockCount
+        return (2 * round + Threads.count * perThread) * MemoryLayout<Double>.stride
     }
 
-    /// result ← Q X, both (n × c); they may be the same. The products are computed in the type of the result.
-    func apply<Element: FactorScalar>(to x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
+    /// X ← Q X for X (n × c) in panels with `blockRows` rows of zeros. The products are computed in their type.
+    func apply<Element: FactorScalar>(to panels: ReflectorPanels<Element>) {
         precondition(bandwidth % 8 == 0 && sweepsPerBlock % 8 == 0, "blocks are made of groups of eight reflectors")
-        guard x.columns > 0 else { return }
-        let panels = ReflectorPanels<Element>(copying: x, extraRows: blockRows)
-        let blocks = AlignedBuffer<Element>(uninitializedCount: groupsPerRound * steps * blockCount)
-        for end in stride(from: groups, to: 0, by: -groupsPerRound) {
-            let round = max(0, end - groupsPerRound)..<end
-            make(round, blocks)
-            apply(round, blocks, to: panels)
-        }
-        panels.copy(into: result)
+        let perRound = groupsPerRound(Element.self)
+        let blocks = AlignedBuffer<Element>(uninitializedCount: 2 * perRound * steps * blockCount)
+        let half = perRound * steps * blockCount
+        ReflectorRounds(count: groups, perRound: perRound, pieces: panels.count).run(
+            tasks: { $0.count * steps },
+            make: { make($0, blocks.base + $1 * half, task: $2) },
+            apply: { apply($0, blocks.base + $1 * half, panel: $2, of: panels) })
     }
 
     /// Steps of the longest sweep of a group, its first.
@@ -67,127 +64,69 @@ struct BulgeReflectors<Source: FactorScalar> {
 
     private func firstRow(_ group: Int, _ step: Int) -> Int { group * sweepsPerBlock + 1 + step * bandwidth }
 
-    private func block<Element>(_ blocks: AlignedBuffer<Element>, _ round: Range<Int>, _ group: Int, _ step: Int)
-        -> (v: MutableMatrixView<Element>, t: MutableMatrixView<Element>)
-    {
-        let g = sweepsPerBlock
-        let base = blocks.base + ((group - round.lowerBound) * steps + step) * blockCount
-        return (
-            MutableMatrixView(base: base, rows: blockRows, columns: g, rowStride: g, owner: blocks),
-            MutableMatrixView(base: base + blockRows * g, rows: g, columns: g, rowStride: g, owner: blocks)
-        )
+    private func block<Element>(
+        _ blocks: UnsafeMutablePointer<Element>, _ round: Range<Int>, _ group: Int, _ step: Int
+    ) -> (v: UnsafeMutablePointer<Element>, t: UnsafeMutablePointer<Element>) {
+        let v = blocks + ((group - round.lowerBound) * steps + step) * blockCount
+        return (v, v + blockRows * sweepsPerBlock)
     }
 
     /// Numbers that making a block takes: its own V and T where they are then rounded, VᵀV and τ.
     private var makingCount: Int { blockCount + (sweepsPerBlock + 1) * sweepsPerBlock }
 
-    /// Makes V and T of all blocks of a round, in the type of the source, and rounds them where that is another.
-    private func make<Element: FactorScalar>(_ round: Range<Int>, _ blocks: AlignedBuffer<Element>) {
-        let kernel = Source.reflectorKernels.makeBlock
+    /// Makes V and T of one block of a round, in the type of the source, and rounds them where that is another.
+    private func make<Element: FactorScalar>(
+        _ round: Range<Int>, _ blocks: UnsafeMutablePointer<Element>, task: Int
+    ) {
         let g = sweepsPerBlock
-        let isRounded = Source.self != Element.self
-        parallelFor(round.count * steps) { index in
-            let group = round.lowerBound + index / steps
-            let step = index % steps
-            guard step < stepCount(group) else { return }
-            let first = firstRow(group, step)
-            let (v, t) = block(blocks, round, group, step)
-            withUnsafeTemporaryAllocation(of: Source.self, capacity: makingCount) { scratch in
-                guard let base = scratch.baseAddress else { return }
-                let own = (v: base + (g + 1) * g, t: base + (g + 1) * g + blockRows * g)
-                let direct = (v: UnsafeMutableRawPointer(v.base), t: UnsafeMutableRawPointer(t.base))
-                let target = isRounded ? (v: UnsafeMutableRawPointer(own.v), t: UnsafeMutableRawPointer(own.t)) : direct
-                kernel(
-                    StaggeredBlock(
-                        reflectors: vectors.base + group * g * vectors.rowStride + first, rowStride: vectors.rowStride,
-                        width: size - first, present: min(g, sweeps - group * g),
-                        taus: taus.base + group * g * taus.rowStride + step, tausStride: taus.rowStride,
-                        length: bandwidth, count: g, v: target.v, t: target.t, work: base))
-                guard isRounded else { return }
-                let ownV = MatrixView(base: own.v, rows: blockRows, columns: g, rowStride: g)
-                let ownT = MatrixView(base: own.t, rows: g, columns: g, rowStride: g)
-                convert(MatrixOperand(ownV), into: MutableMatrixOperand(v))
-                convert(MatrixOperand(ownT), into: MutableMatrixOperand(t))
-            }
+        let group = round.lowerBound + task / steps
+        let step = task % steps
+        guard step < stepCount(group) else { return }
+        let first = firstRow(group, step)
+        let target = block(blocks, round, group, step)
+        withUnsafeTemporaryAllocation(of: Source.self, capacity: makingCount) { scratch in
+            guard let base = scratch.baseAddress else { return }
+            let isRounded = Source.self != Element.self
+            let own = base + (g + 1) * g
+            let v = isRounded ? UnsafeMutableRawPointer(own) : UnsafeMutableRawPointer(target.v)
+            let t = isRounded ? UnsafeMutableRawPointer(own + blockRows * g) : UnsafeMutableRawPointer(target.t)
+            Source.reflectorKernels.makeBlock(
+                StaggeredBlock(
+                    reflectors: vectors.base + group * g * vectors.rowStride + first, rowStride: vectors.rowStride,
+                    width: size - first, present: min(g, sweeps - group * g),
+                    taus: taus.base + group * g * taus.rowStride + step, tausStride: taus.rowStride,
+                    length: bandwidth, count: g, v: v, t: t, work: base))
+            guard isRounded else { return }
+            // T lies behind V in both.
+            convert(
+                MatrixOperand(MatrixView(base: own, rows: 1, columns: blockCount, rowStride: blockCount)),
+                into: MutableMatrixOperand(
+                    MutableMatrixView(base: target.v, rows: 1, columns: blockCount, rowStride: blockCount)))
         }
     }
 
-    /// Takes all panels through the blocks of a round: groups from the last, steps from the first.
+    /// Takes a panel through the blocks of a round: groups from the last, steps from the first.
+    ///
+    /// A step is taken by all groups before the next, so that most rows of a block are those of the block before.
     private func apply<Element: FactorScalar>(
-        _ round: Range<Int>, _ blocks: AlignedBuffer<Element>, to panels: ReflectorPanels<Element>
+        _ round: Range<Int>, _ blocks: UnsafeMutablePointer<Element>, panel: Int, of panels: ReflectorPanels<Element>
     ) {
         let kernel = Element.reflectorKernels.applyBlock
-        let pieces = (panels.count + Self.panelsPerPiece - 1) / Self.panelsPerPiece
-        parallelFor(pieces) { piece in
-            let chosen = piece * Self.panelsPerPiece..<min((piece + 1) * Self.panelsPerPiece, panels.count)
-            let bytes = sweepsPerBlock * ReflectorPanels<Element>.width * MemoryLayout<Element>.stride
-            withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
-                guard let work = memory.baseAddress else { return }
-                for group in round.reversed() {
-                    for step in 0..<stepCount(group) {
-                        let (v, t) = block(blocks, round, group, step)
-                        for panel in chosen {
-                            kernel(
-                                StaggeredReflectors(
-                                    v: v.base, t: t.base, x: panels.row(firstRow(group, step), of: panel),
-                                    length: bandwidth, count: sweepsPerBlock, work: work))
-                        }
-                    }
+        let bytes = sweepsPerBlock * ReflectorPanels<Element>.width * MemoryLayout<Element>.stride
+        withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
+            guard let work = memory.baseAddress else { return }
+            for step in 0..<stepCount(round.lowerBound) {
+                for group in round.reversed() where step < stepCount(group) {
+                    let (v, t) = block(blocks, round, group, step)
+                    let isLast = group == round.lowerBound
+                    let next = isLast ? (round.upperBound - 1, step + 1) : (group - 1, step)
+                    kernel(
+                        StaggeredReflectors(
+                            v: v, t: t, x: panels.row(firstRow(group, step), of: panel), length: bandwidth,
+                            count: sweepsPerBlock, work: work, nextV: block(blocks, round, next.0, next.1).v,
+                            nextX: panels.row(firstRow(next.0, next.1), of: panel)))
                 }
             }
         }
-    }
-}
-
-/// A matrix cut into panels of a few columns, each without gaps, with rows of zeros below.
-struct ReflectorPanels<Element: FactorScalar>: @unchecked Sendable {
-    static var width: Int { StaggeredReflectors.panelColumns(elementBytes: MemoryLayout<Element>.stride) }
-
-    let count: Int
-    private let rows: Int
-    private let columns: Int
-    /// (rows + extraRows) · width.
-    private let panelCount: Int
-    private let buffer: AlignedBuffer<Element>
-
-    /// Numbers of all panels, extra rows included.
-    static func count(rows: Int, columns: Int) -> Int { (columns + width - 1) / width * rows * width }
-
-    init(copying x: MatrixView<Double>, extraRows: Int) {
-        rows = x.rows
-        columns = x.columns
-        count = (x.columns + Self.width - 1) / Self.width
-        panelCount = (x.rows + extraRows) * Self.width
-        buffer = AlignedBuffer(uninitializedCount: count * panelCount)
-        parallelFor(count) { [self] panel in
-            let target = filled(panel)
-            convert(MatrixOperand(x.columns(chosen(panel))), into: MutableMatrixOperand(target))
-            for i in 0..<rows where target.columns < Self.width {
-                (row(i, of: panel) + target.columns).update(repeating: 0, count: Self.width - target.columns)
-            }
-            row(rows, of: panel).update(repeating: 0, count: extraRows * Self.width)
-        }
-    }
-
-    func row(_ i: Int, of panel: Int) -> UnsafeMutablePointer<Element> {
-        buffer.base + panel * panelCount + i * Self.width
-    }
-
-    func copy(into x: MutableMatrixView<Element>) {
-        parallelFor(count) { panel in
-            convert(
-                MatrixOperand(filled(panel).readable), into: MutableMatrixOperand(x.columns(chosen(panel))))
-        }
-    }
-
-    /// The columns of the matrix that a panel holds.
-    private func chosen(_ panel: Int) -> Range<Int> {
-        panel * Self.width..<min((panel + 1) * Self.width, columns)
-    }
-
-    /// The part of a panel that is the matrix's (rows × chosen columns).
-    private func filled(_ panel: Int) -> MutableMatrixView<Element> {
-        MutableMatrixView(
-            base: row(0, of: panel), rows: rows, columns: chosen(panel).count, rowStride: Self.width, owner: buffer)
     }
 }

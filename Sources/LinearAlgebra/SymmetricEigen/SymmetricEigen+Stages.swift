@@ -49,8 +49,11 @@ private struct Tridiagonal<Source: FactorScalar> {
 
     /// result ← Q X; they may be the same.
     func backTransform<Element: FactorScalar>(_ x: MatrixView<Double>, into result: MutableMatrixView<Element>) {
-        chased.apply(to: x, into: result)
-        panels?.apply(to: result)
+        guard x.columns > 0 else { return }
+        let copy = ReflectorPanels<Element>(copying: x, extraRows: chased.blockRows)
+        chased.apply(to: copy)
+        panels?.apply(to: copy)
+        copy.copy(into: result)
     }
 }
 
@@ -159,7 +162,7 @@ extension SymmetricEigen {
         }
         let reflectors = BulgeReflectors(
             size: a.rows, bandwidth: Self.oneStageBandwidth(a.rows), sweepsPerBlock: sweepsPerBlock,
-            vectors: a.readable, taus: reduced.taus.view)
+            vectors: a.readable, taus: reduced.taus.view, bytesPerRound: reflectorBytesPerRound)
         return Tridiagonal(diagonal: reduced.diagonal, offDiagonal: reduced.offDiagonal, chased: reflectors)
     }
 
@@ -176,10 +179,11 @@ extension SymmetricEigen {
         var second = BulgeChase<Element>(size: n, bandwidth: b, sweepsPerGroup: sweepsPerGroup)
         evidence.timed("bulge chase") { second.run(band, vectors: a) }
         let chased = BulgeReflectors(
-            size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view)
+            size: n, bandwidth: b, sweepsPerBlock: sweepsPerBlock, vectors: a.readable, taus: second.taus.view,
+            bytesPerRound: reflectorBytesPerRound)
         let panels = PanelReflectors(
-            size: n, bandwidth: b, panelsPerBlock: panelsPerBlock, vectors: a.readable,
-            triangularFactors: first.triangularFactors.view)
+            size: n, bandwidth: b, vectors: a.readable, triangularFactors: first.triangularFactors.view,
+            bytesPerRound: reflectorBytesPerRound)
         return Tridiagonal(
             diagonal: (0..<n).map { Element.double(band[$0, $0]) },
             offDiagonal: (1..<n).map { Element.double(band[$0, $0 - 1]) }, chased: chased, panels: panels)
@@ -190,20 +194,26 @@ extension SymmetricEigen {
         guard n > 1 else { return 0 }
         let copy = n * Self.paddedRowStride(n) * MemoryLayout<Double>.stride
         let empty = Matrix64(rows: 0, columns: 0).view
-        func chased(bandwidth: Int) -> Int {
-            BulgeReflectors(size: n, bandwidth: bandwidth, sweepsPerBlock: sweepsPerBlock, vectors: empty, taus: empty)
-                .scratchBytes(columns: count)
+        func chased(bandwidth: Int) -> BulgeReflectors<Double> {
+            BulgeReflectors(
+                size: n, bandwidth: bandwidth, sweepsPerBlock: sweepsPerBlock, vectors: empty, taus: empty,
+                bytesPerRound: reflectorBytesPerRound)
+        }
+        func panels(for reflectors: BulgeReflectors<Double>) -> Int {
+            ReflectorPanels<Double>.bytes(rows: n + reflectors.blockRows, columns: count)
         }
         if takesOneStage(n) {
-            return copy + OneStageReduction.scratchBytes(size: n) + chased(bandwidth: Self.oneStageBandwidth(n))
+            let reflectors = chased(bandwidth: Self.oneStageBandwidth(n))
+            return copy + OneStageReduction.scratchBytes(size: n) + panels(for: reflectors) + reflectors.scratchBytes
         }
         let reduction = BandReduction<Double>.scratchBytes(size: n, bandwidth: bandwidth)
         let chase = BulgeChase<Double>.scratchBytes(size: n, bandwidth: bandwidth, sweepsPerGroup: sweepsPerGroup)
-        let panels = PanelReflectors(
-            size: n, bandwidth: bandwidth, panelsPerBlock: panelsPerBlock, vectors: empty, triangularFactors: empty
-        ).scratchBytes(columns: count)
+        let reflectors = chased(bandwidth: bandwidth)
+        let first = PanelReflectors(
+            size: n, bandwidth: bandwidth, vectors: empty, triangularFactors: empty,
+            bytesPerRound: reflectorBytesPerRound)
         return copy + BandMatrix<Double>.scratchBytes(size: n, bandwidth: bandwidth) + reduction + chase
-            + max(chased(bandwidth: bandwidth), panels)
+            + panels(for: reflectors) + max(reflectors.scratchBytes, first.scratchBytes)
     }
 
     /// The reflectors of a one-stage reduction are those of a chase whose every sweep has one step.

@@ -27,9 +27,8 @@ public struct SymmetricEigen: Sendable {
     public var sweepsPerGroup = 4
     /// Sweeps of the chase whose reflectors are applied to the vectors as one block, a multiple of eight.
     public var sweepsPerBlock = 32
-
-    /// Panels of the band reduction whose reflectors are applied to the vectors as one block.
-    public var panelsPerBlock = 4
+    /// How large the blocks of reflectors may be that are made together; there is room for twice as many.
+    public var reflectorBytesPerRound = 4 << 20
 
     public init() {}
 

@@ -17,9 +17,9 @@ struct EigenRoute: Sendable, CustomTestStringConvertible {
             $0.reduction = .oneStage
             $0.sweepsPerBlock = 8
         },
-        route("two stages, b 8") { forceTwoStage(&$0, bandwidth: 8, panels: 3, sweeps: 8) },
-        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, panels: 1, sweeps: 24) },
-        route("two stages, b 64") { forceTwoStage(&$0, bandwidth: 64, panels: 4, sweeps: 64) },
+        route("two stages, b 8") { forceTwoStage(&$0, bandwidth: 8, sweeps: 8, bytes: 1) },
+        route("two stages, b 16, odd blocks") { forceTwoStage(&$0, bandwidth: 16, sweeps: 24, bytes: 64 << 10) },
+        route("two stages, b 64") { forceTwoStage(&$0, bandwidth: 64, sweeps: 64, bytes: 4 << 20) },
     ]
 
     private static func route(_ name: String, _ change: (inout SymmetricEigen) -> Void) -> EigenRoute {
@@ -28,11 +28,11 @@ struct EigenRoute: Sendable, CustomTestStringConvertible {
         return EigenRoute(testDescription: name, options: options)
     }
 
-    private static func forceTwoStage(_ options: inout SymmetricEigen, bandwidth: Int, panels: Int, sweeps: Int) {
+    private static func forceTwoStage(_ options: inout SymmetricEigen, bandwidth: Int, sweeps: Int, bytes: Int) {
         options.reduction = .twoStage
         options.bandwidth = bandwidth
-        options.panelsPerBlock = panels
         options.sweepsPerBlock = sweeps
+        options.reflectorBytesPerRound = bytes
     }
 
     func decompose(_ a: Matrix64, vectors count: Int) throws -> SymmetricEigenResult {
