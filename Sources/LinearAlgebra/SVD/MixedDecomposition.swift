@@ -26,12 +26,16 @@ struct SpectrumBound {
 
     /// - Parameter gram: of which the lower triangle is read.
     init(_ gram: MatrixView<Float>) {
-        for i in 0..<gram.rows {
-            let row = MatrixOperand(gram.block(rows: i..<i + 1, columns: 0..<i + 1))
-            let last = Double(gram[i, i])
-            trace += last
-            squares += 2 * sumOfSquares(row) - last * last
+        let strip = 64, strips = (gram.rows + strip - 1) / strip
+        let sums = AlignedBuffer<Double>(count: max(strips, 1), repeating: 0)
+        parallelFor(strips) { piece in
+            for i in (piece * strip)..<min((piece + 1) * strip, gram.rows) {
+                let row = gram.base + i * gram.rowStride, last = Double(row[i])
+                sums.base[piece] += 2 * Float.sumOfSquares(row, i + 1) - last * last
+            }
         }
+        for i in 0..<gram.rows { trace += Double(gram[i, i]) }
+        for piece in 0..<strips { squares += sums.base[piece] }
     }
 
     /// Whether λ_k can be this share of λ₁.

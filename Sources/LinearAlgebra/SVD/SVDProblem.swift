@@ -18,12 +18,13 @@ struct SVDProblem {
 
     /// - Throws: `LinearAlgebraError.nonFinite`.
     init(_ a: MatrixOperand) throws(LinearAlgebraError) {
-        if let position = firstNonFinite(a) {
+        let squares = sumOfSquares(a)
+        // A finite sum is one of finite numbers.
+        if !squares.isFinite, let position = firstNonFinite(a) {
             throw .nonFinite(row: position.row, column: position.column)
         }
         isTransposed = a.rows < a.columns
         let upright = isTransposed ? a.transposed : a
-        let squares = sumOfSquares(a)
         // Only Float64 input can leave the range in which its squares are sound; a scaled copy is then affordable.
         if a.type == .float64, !(0x1p-600...0x1p600).contains(squares), let scaled = Self.scaledCopy(upright) {
             (tall, exponent) = scaled
